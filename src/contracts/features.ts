@@ -1,0 +1,3 @@
+/** The features that have landed, by their one name in every layer. */
+export const FEATURES = ['email'] as const;
+export type Feature = (typeof FEATURES)[number];

@@ -1,0 +1,59 @@
+import type * as z from 'zod';
+import * as email from './email.ts';
+import type { Feature } from './features.ts';
+import type { TaskQueue } from './pure/task-queues.ts';
+
+/** One effect that an input asks for: its step within the operation, and a hash of what would be done. */
+export interface PlannedEffect {
+  readonly step: string;
+  readonly digest: string;
+}
+
+/** A kind of operation: everything that routes, dispatcher, OpenAPI and tests need to know of it. */
+export interface Kind {
+  readonly name: string;
+  readonly feature: Feature | 'core';
+  readonly title: string;
+  /** Input fields. Routes add the common start fields and `check`. */
+  readonly content: z.ZodObject;
+  readonly check?: (input: never, context: z.core.$RefinementCtx) => void;
+  readonly result: z.ZodObject;
+  /** Name of the exported workflow function. */
+  readonly workflow: string;
+  /** Queue of its main activity; workflows themselves run on `core`. */
+  readonly queue: TaskQueue;
+  /** What progress counts. */
+  readonly unit: string;
+  readonly scopes: { readonly start: string; readonly read: string };
+  readonly example: Readonly<Record<string, unknown>>;
+  /** Path of the resource that it makes, given the root id. */
+  readonly resource?: (rootId: string) => string;
+  /** Signals beside `pause` and `resume`, by name, with the schema of what they carry. */
+  readonly signals: Readonly<Record<string, z.ZodObject>>;
+  /** The effects an input asks for; an edited retry that meets a done one with another digest is refused. */
+  readonly effects?: (input: never, rootId: string) => readonly PlannedEffect[];
+  /** The world's own key for the work; a second request with the same key is answered with the first operation. */
+  readonly naturalKey?: (input: never) => string;
+}
+
+/** Every kind by name. A new kind is one entry here. */
+export const KINDS: Readonly<Record<string, Kind>> = {
+  email: {
+    name: 'email',
+    feature: 'email',
+    title: 'One e-mail to one or several recipients',
+    content: email.EmailContent,
+    check: email.checkEmail,
+    result: email.EmailResult,
+    workflow: 'email',
+    queue: 'mail',
+    unit: 'recipients',
+    scopes: { start: 'email:write', read: 'email:read' },
+    example: { to: 'ada@example.com', subject: 'Hello', text: 'It works.' },
+    resource: (rootId) => `/v1/emails/${rootId}`,
+    signals: { retryNow: email.RetryNow },
+    effects: email.emailEffects,
+  },
+};
+
+export type Kinds = typeof KINDS;

@@ -1,0 +1,20 @@
+/** All ids that more than one layer must agree on are made here, and only here. None holds personal data. */
+
+export interface WorkflowIdParts {
+  readonly kind: string;
+  readonly tenantId: string;
+  /** The operation's root id, or the natural key where the world has one. */
+  readonly key: string;
+  /** 1-based; from attempt 2 on it becomes part of the id, since a workflow id is never used twice. */
+  readonly attempt: number;
+}
+
+export function operationWorkflowId({ kind, tenantId, key, attempt }: WorkflowIdParts): string {
+  const base = `${kind}:${tenantId}:${key}`;
+  return attempt > 1 ? `${base}:${attempt}` : base;
+}
+
+/** The business key of an effect. The generation counts refusals by the other side, never our attempts. */
+export function effectKey(rootId: string, step: string, generation: number): string {
+  return `${rootId}/${step}#${generation}`;
+}

@@ -1,0 +1,71 @@
+import { Kysely, PostgresDialect, type Transaction, sql } from 'kysely';
+import pg from 'pg';
+import type { Database } from './schema.ts';
+
+/** bigint columns hold sequence numbers and positions, which stay far below 2^53. */
+const BIGINT_OID = 20;
+const IDLE_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const SYSTEM_POOL_SIZE = 4;
+
+export interface DatabaseSettings {
+  readonly url: string;
+  readonly systemUrl: string;
+  readonly directUrl: string;
+  readonly poolSize: number;
+}
+
+export type Tx = Transaction<Database>;
+
+/** Two pools, one per role: what serves tenants can't see past row-level security, what keeps things moving has its own policies. */
+export interface Databases extends AsyncDisposable {
+  readonly app: Kysely<Database>;
+  readonly system: Kysely<Database>;
+  /** A connection of its own for LISTEN, with the app role; not through a pooler. The caller connects and ends it. */
+  listener(): pg.Client;
+}
+
+export function openDatabases(settings: DatabaseSettings): Databases {
+  const app = openPool(settings.url, 'nightshift_app', settings.poolSize);
+  const system = openPool(settings.systemUrl, 'nightshift_system', SYSTEM_POOL_SIZE);
+  return {
+    app,
+    system,
+    listener: () => new pg.Client({ ...connection(settings.directUrl, 'nightshift_app'), keepAlive: true }),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([app.destroy(), system.destroy()]);
+    },
+  };
+}
+
+/**
+ * Runs `work` in one transaction that sees and writes only this tenant's rows: the one way to them. The setting ends with the
+ * transaction, so a pooled connection carries nothing over.
+ */
+export function withTenant<T>(db: Kysely<Database>, tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return db.transaction().execute(async (tx) => {
+    await sql`select set_config('app.tenant', ${tenantId}, true)`.execute(tx);
+    return work(tx);
+  });
+}
+
+/** Whether this error says that the database could not be reached or went away, rather than that it said no. */
+export function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const gone = /^(08|57P0|53300)|^E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT)$/.test(code);
+  return gone || /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(error.message);
+}
+
+function openPool(url: string, role: string, max: number): Kysely<Database> {
+  const pool = new pg.Pool({ ...connection(url, role), max, idleTimeoutMillis: IDLE_TIMEOUT_MS });
+  // An idle connection that the server closed is replaced at the next use; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+}
+
+function connection(url: string, role: string): pg.ClientConfig {
+  const types = new pg.TypeOverrides();
+  types.setTypeParser(BIGINT_OID, Number);
+  return { connectionString: url, options: `-c role=${role}`, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, types };
+}

@@ -1,0 +1,210 @@
+import type { ColumnType, JSONColumnType } from 'kysely';
+import type { OperationError, OperationStatus } from '../contracts/pure/operations.ts';
+
+/** The tables as Kysely sees them; migrations/ is the truth, and a test compares the two. */
+export interface Database {
+  tenant: TenantTable;
+  api_key: ApiKeyTable;
+  app_user: AppUserTable;
+  operation: OperationTable;
+  dispatch: DispatchTable;
+  effect: EffectTable;
+  stream: StreamTable;
+  stream_event: StreamEventTable;
+  timeline: TimelineTable;
+  event: EventTable;
+  event_position: EventPositionTable;
+  subject_key: SubjectKeyTable;
+  audit_entry: AuditEntryTable;
+  idempotency: IdempotencyTable;
+}
+
+type Json<T> = ColumnType<T, string, string>;
+type NullableJson<T> = ColumnType<T | null, string | null | undefined, string | null>;
+type JsonRecord = Readonly<Record<string, unknown>>;
+
+interface TenantTable {
+  id: string;
+  name: string;
+  created_at: Date;
+  updated_at: Date;
+  deleted_at: Date | null;
+}
+
+interface ApiKeyTable {
+  id: string;
+  tenant_id: string | null;
+  kind: 'key' | 'platform' | 'token';
+  secret_hash: Buffer;
+  name: string;
+  scopes: string[];
+  subject: string | null;
+  resources: string[] | null;
+  created_at: Date;
+  expires_at: Date | null;
+  revoked_at: Date | null;
+  last_used_at: Date | null;
+}
+
+interface AppUserTable {
+  tenant_id: string;
+  id: string;
+  email: string | null;
+  time_zone: string | null;
+  locale: string | null;
+  attributes: JSONColumnType<JsonRecord>;
+  created_at: Date;
+  updated_at: Date;
+}
+
+interface OperationTable {
+  id: string;
+  tenant_id: string;
+  kind: string;
+  status: OperationStatus;
+  phase: string;
+  message: string | null;
+  progress: NullableJson<{ done: number; total?: number; unit: string }>;
+  input: Json<JsonRecord>;
+  result: NullableJson<JsonRecord>;
+  error: NullableJson<OperationError>;
+  tags: string[];
+  metadata: Json<JsonRecord>;
+  notify: Json<readonly JsonRecord[]>;
+  priority: number;
+  owner_subject: string | null;
+  created_by: string;
+  natural_key: string | null;
+  root_id: string;
+  retry_of: string | null;
+  attempt: number;
+  workflow_id: string;
+  run_id: string | null;
+  start_at: Date | null;
+  expires_at: Date | null;
+  created_at: Date;
+  started_at: Date | null;
+  finished_at: Date | null;
+  updated_at: Date;
+  checked_at: Date | null;
+  cancel_requested_at: Date | null;
+  cancel_rejected: string | null;
+  stuck: NullableJson<{ reason: string; since: string }>;
+  paused: boolean;
+}
+
+interface DispatchTable {
+  id: string;
+  tenant_id: string;
+  operation_id: string;
+  workflow_id: string;
+  workflow_type: string;
+  task_queue: string;
+  verb: 'start' | 'signal' | 'cancel';
+  name: string | null;
+  payload: Json<JsonRecord>;
+  priority: number;
+  due_at: Date;
+  lease_until: Date | null;
+  attempts: ColumnType<number, number | undefined, number>;
+  last_error: string | null;
+  created_at: Date;
+  delivered_at: Date | null;
+  outcome: string | null;
+}
+
+export type EffectState = 'claimed' | 'sending' | 'done' | 'refused' | 'unknown';
+
+interface EffectTable {
+  tenant_id: string;
+  key: string;
+  root_id: string;
+  operation_id: string;
+  step: string;
+  generation: number;
+  state: EffectState;
+  fence: number;
+  until: Date | null;
+  request_digest: string;
+  response: NullableJson<JsonRecord>;
+  created_at: Date;
+  updated_at: Date;
+}
+
+interface StreamTable {
+  id: string;
+  tenant_id: string;
+  seq: ColumnType<number, number, number>;
+  progress: NullableJson<JsonRecord>;
+  ended: ColumnType<boolean, boolean | undefined, boolean>;
+}
+
+interface StreamEventTable {
+  tenant_id: string;
+  stream_id: string;
+  seq: number;
+  type: 'step' | 'done';
+  data: Json<JsonRecord>;
+  created_at: Date;
+}
+
+interface TimelineTable {
+  id: string;
+  tenant_id: string;
+  operation_id: string;
+  run_id: string;
+  activity_id: string;
+  activity: string;
+  attempt: number;
+  started_at: Date;
+  finished_at: Date | null;
+  outcome: 'succeeded' | 'failed' | 'cancelled' | null;
+  error: NullableJson<{ type: string; message: string }>;
+}
+
+interface EventTable {
+  id: string;
+  tenant_id: string;
+  type: string;
+  operation_id: string | null;
+  data: Json<JsonRecord>;
+  created_at: Date;
+  position: number | null;
+}
+
+interface EventPositionTable {
+  only_row: boolean;
+  position: number;
+}
+
+interface SubjectKeyTable {
+  tenant_id: string;
+  subject: string;
+  secret: Buffer;
+  created_at: Date;
+}
+
+interface AuditEntryTable {
+  id: string;
+  tenant_id: string;
+  at: Date;
+  actor: string;
+  key_id: string | null;
+  action: string;
+  target: string;
+  operation_id: string | null;
+  subject: string;
+  before_hmac: Buffer | null;
+  after_hmac: Buffer | null;
+  details: ColumnType<JsonRecord, string | undefined, string>;
+}
+
+interface IdempotencyTable {
+  tenant_id: string;
+  key: string;
+  digest: string;
+  status: number;
+  object_type: string;
+  object_id: string;
+  created_at: Date;
+}
