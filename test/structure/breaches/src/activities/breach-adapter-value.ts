@@ -1,0 +1,3 @@
+import { createMailer } from '../adapters/mailer.ts';
+
+export const breach = createMailer;

@@ -1,0 +1,3 @@
+import type { createDispatcher } from '../control/dispatcher.ts';
+
+export type Breach = createDispatcher;

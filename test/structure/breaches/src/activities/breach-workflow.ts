@@ -1,0 +1,3 @@
+import { email } from '../workflows/email.ts';
+
+export const breach = email;

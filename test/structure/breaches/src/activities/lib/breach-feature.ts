@@ -1,0 +1,3 @@
+import { createEmailActivities } from '../email.ts';
+
+export const breach = createEmailActivities;

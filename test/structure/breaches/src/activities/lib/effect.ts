@@ -1,0 +1,5 @@
+import { heartbeat } from '@temporalio/activity';
+
+export function effect(): void {
+  heartbeat();
+}

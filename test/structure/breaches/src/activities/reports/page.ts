@@ -1,0 +1,6 @@
+import { effect } from '../lib/effect.ts';
+
+export function page(): string {
+  effect();
+  return '';
+}

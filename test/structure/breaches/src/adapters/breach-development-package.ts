@@ -1,0 +1,3 @@
+import { format } from 'oxfmt';
+
+export const breach = format;

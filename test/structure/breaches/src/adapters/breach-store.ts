@@ -1,0 +1,3 @@
+import type { EmailStore } from '../store/email.ts';
+
+export type Breach = EmailStore;

@@ -1,0 +1,3 @@
+import { ApplicationFailure } from '@temporalio/common';
+
+export const breach = ApplicationFailure;

@@ -1,0 +1,3 @@
+import { helper } from '../../test/helper.ts';
+
+export const breach = helper;

@@ -1,0 +1,3 @@
+import { lost } from './not-there.ts';
+
+export const breach = lost;

@@ -1,0 +1,3 @@
+import { createEmailActivities } from '../activities/email.ts';
+
+export const breach = createEmailActivities;

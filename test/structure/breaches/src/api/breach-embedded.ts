@@ -1,0 +1,3 @@
+import { startPostgres } from '../embedded/postgres.ts';
+
+export const breach = startPostgres;

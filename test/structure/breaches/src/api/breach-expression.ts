@@ -1,0 +1,3 @@
+export const next = function (count: number): number {
+  return count + 1;
+};

@@ -1,0 +1,3 @@
+import { emailRoutes } from './email.ts';
+
+export const breach = emailRoutes;

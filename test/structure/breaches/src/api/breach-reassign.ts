@@ -1,0 +1,4 @@
+export function next(count: number): number {
+  count += 1;
+  return count;
+}

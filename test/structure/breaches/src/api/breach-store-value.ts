@@ -1,0 +1,3 @@
+import { createEmailStore } from '../store/email.ts';
+
+export const breach = createEmailStore;

@@ -1,0 +1,3 @@
+import { a } from './breach-cycle-a.ts';
+
+export const b = (): unknown => a;

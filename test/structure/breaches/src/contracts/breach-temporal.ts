@@ -1,0 +1,3 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+
+export const breach = defineSearchAttributeKey;

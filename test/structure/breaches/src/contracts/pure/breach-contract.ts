@@ -1,0 +1,3 @@
+import type { EmailInput } from '../email.ts';
+
+export type Breach = EmailInput;

@@ -1,0 +1,1 @@
+export const TASK_QUEUES = { core: 'core', mail: 'mail' } as const;

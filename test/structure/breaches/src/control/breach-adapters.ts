@@ -1,0 +1,3 @@
+import type { Mailer } from '../adapters/mailer.ts';
+
+export type Breach = Mailer;

@@ -1,0 +1,3 @@
+import { Worker } from '@temporalio/worker';
+
+export const breach = Worker;

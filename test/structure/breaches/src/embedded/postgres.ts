@@ -1,0 +1,5 @@
+import { spawn } from 'node:child_process';
+
+export function startPostgres(): void {
+  spawn('postgres');
+}

@@ -1,0 +1,5 @@
+import { startPostgres } from './embedded/postgres.ts';
+import { server } from './server.ts';
+
+console.log(server);
+startPostgres();

@@ -1,0 +1,3 @@
+import type { Router } from '../api/email.ts';
+
+export type Breach = Router;

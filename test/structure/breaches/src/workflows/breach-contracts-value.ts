@@ -1,0 +1,3 @@
+import { emailInput } from '../contracts/email.ts';
+
+export const breach = emailInput;

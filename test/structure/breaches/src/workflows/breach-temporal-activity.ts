@@ -1,0 +1,3 @@
+import { heartbeat } from '@temporalio/activity';
+
+export const breach = heartbeat;
