@@ -1,0 +1,87 @@
+import { type Kysely, type Selectable, sql } from 'kysely';
+import type { PlannedEffect } from '../contracts/kinds.ts';
+import { withTenant } from './database.ts';
+import type { Database, EffectState } from './schema.ts';
+
+export type EffectRow = Selectable<Database['effect']>;
+
+export interface EffectRef {
+  readonly tenantId: string;
+  readonly key: string;
+  /** The fence under which the caller holds the effect; a newer one makes every call of an older holder fail. */
+  readonly fence: number;
+}
+
+export interface ClaimRequest {
+  readonly tenantId: string;
+  readonly operationId: string;
+  readonly effects: readonly PlannedEffect[];
+  readonly nowMs: number;
+}
+
+export interface EffectEnd {
+  /** `claimed` means that it surely did not happen and may be tried again. */
+  readonly state: Exclude<EffectState, 'sending'>;
+  /** What the other side said; nothing personal. */
+  readonly response?: Readonly<Record<string, unknown>>;
+  /** Set when another attempt of the work settles it. */
+  readonly operationId?: string;
+  readonly nowMs: number;
+}
+
+/** Raised by `claim` when the operation has ended: no effect may begin. */
+export class OperationNotOpenError extends Error {
+  override readonly name = 'OperationNotOpenError';
+}
+
+/** The rows behind activities/lib/effect.ts. Every change is one conditional statement. */
+export function createEffectsStore(db: Kysely<Database>) {
+  /**
+   * Gives the caller the next fence of each effect that is free to run, and the present state of the others, in the order asked.
+   * @throws {OperationNotOpenError} when the operation has ended.
+   */
+  async function claim(request: ClaimRequest): Promise<EffectRow[]> {
+    const { tenantId, operationId, effects, nowMs } = request;
+    const parameters = JSON.stringify({ tenantId, operationId, effects, now: new Date(nowMs) });
+    try {
+      const { rows } = await sql<EffectRow>`select * from claim_effects(${parameters}::jsonb)`.execute(db);
+      return rows;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'NS001') throw new OperationNotOpenError('the operation has ended', { cause: error });
+      throw error;
+    }
+  }
+
+  /** The compare-and-set directly before the first irrevocable byte; `budgetMs` is how long the sender may take. */
+  async function begin(ref: EffectRef, budgetMs: number): Promise<boolean> {
+    const { rows } = await sql<{ begun: boolean }>`select begin_effect(${JSON.stringify({ ...ref, budgetMs })}::jsonb) as begun`.execute(db);
+    return rows[0]?.begun === true;
+  }
+
+  /** Records the end of a sending or unknown effect. Returns the new fence, or undefined when somebody else settled it. */
+  async function end(ref: EffectRef, how: EffectEnd): Promise<number | undefined> {
+    const { nowMs, ...rest } = how;
+    const parameters = JSON.stringify({ ...ref, ...rest, now: new Date(nowMs) });
+    const { rows } = await sql<{ fence: number | null }>`select end_effect(${parameters}::jsonb) as fence`.execute(db);
+    return rows[0]?.fence ?? undefined;
+  }
+
+  /** The latest generation of every effect that the work has. */
+  async function ofRoot(tenantId: string, rootId: string): Promise<EffectRow[]> {
+    return withTenant(db, tenantId, (tx) =>
+      tx
+        .selectFrom('effect')
+        .selectAll()
+        .distinctOn(['step'])
+        .where('tenant_id', '=', tenantId)
+        .where('root_id', '=', rootId)
+        .orderBy('step')
+        .orderBy('generation', 'desc')
+        .execute(),
+    );
+  }
+
+  return { claim, begin, end, ofRoot };
+}
+
+export type EffectsStore = ReturnType<typeof createEffectsStore>;

@@ -1,0 +1,44 @@
+import type { DispatchBridge } from '../contracts/bridge.ts';
+import { createApiKeysStore } from './api-keys.ts';
+import { createAuditStore } from './audit.ts';
+import type { Databases } from './database.ts';
+import { createEffectsStore } from './effects.ts';
+import { createEventsStore } from './events.ts';
+import { createLifecycleStore } from './lifecycle.ts';
+import { createOperationsStore } from './operations.ts';
+import { createStreamsStore } from './streams.ts';
+import { createSystemApiKeysStore } from './system/api-keys.ts';
+import { createDispatchStore } from './system/dispatch.ts';
+import { createEventPositionsStore } from './system/event-positions.ts';
+import { createSystemOperationsStore } from './system/operations.ts';
+import { createTenantsStore } from './tenants.ts';
+import { createTimelineStore } from './timeline.ts';
+import { createUsersStore } from './users.ts';
+import { createVerbsStore } from './verbs.ts';
+
+/** All SQL of the product, by topic. `system` is for what has no tenant: key look-up, due rows, sweeps, positions. */
+export function createStore(databases: Databases, bridge: DispatchBridge) {
+  const db = databases.app;
+  const audit = createAuditStore(db);
+  const accepting = createOperationsStore({ db, audit, bridge });
+  return {
+    operations: { ...accepting, ...createVerbsStore({ db, audit, bridge, operations: accepting }) },
+    lifecycle: createLifecycleStore(db),
+    effects: createEffectsStore(db),
+    streams: createStreamsStore(databases),
+    events: createEventsStore(db),
+    timeline: createTimelineStore(db),
+    audit,
+    apiKeys: createApiKeysStore({ db, audit }),
+    tenants: createTenantsStore({ databases, audit }),
+    users: createUsersStore({ db, audit }),
+    system: {
+      apiKeys: createSystemApiKeysStore(databases.system),
+      dispatch: createDispatchStore(databases.system),
+      eventPositions: createEventPositionsStore(databases.system),
+      operations: createSystemOperationsStore(databases.system),
+    },
+  };
+}
+
+export type Store = ReturnType<typeof createStore>;

@@ -1,0 +1,74 @@
+import { type Kysely, sql } from 'kysely';
+import { uuidv7 } from 'uuidv7';
+import type { Closed, Opened, OperationStatus, Outcome, RunRef, TerminalStatus } from '../contracts/pure/operations.ts';
+import type { Database } from './schema.ts';
+
+export interface OpenedRow {
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly createdAt: Date;
+}
+
+export interface Mark {
+  readonly status: 'running' | 'waiting';
+  /** One word of the kind's own, snake_case. */
+  readonly phase: string;
+  readonly message?: string | undefined;
+  readonly paused?: boolean | undefined;
+}
+
+export interface CloseRequest {
+  readonly run: RunRef;
+  readonly outcome: Outcome;
+  /** Domain facts that become events of the platform in the same transaction. */
+  readonly events?: readonly { readonly type: string; readonly data: Readonly<Record<string, unknown>> }[];
+  /** Who ended it, for the audit row. Default: the workflow. */
+  readonly actor?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** What a run writes into its operation's row. Each compares run ids first, and each may be repeated. */
+export function createLifecycleStore(db: Kysely<Database>) {
+  /** `accepted → running` for this run, or the reason why there is nothing to do. */
+  async function open(run: RunRef): Promise<Opened<OpenedRow>> {
+    const parameters = parametersOf(run, { eventId: uuidv7(), auditId: uuidv7() });
+    const { rows } = await sql<{
+      opened: boolean;
+      status: OperationStatus;
+      input: Readonly<Record<string, unknown>>;
+      created_at: Date;
+    }>`select * from open_operation(${parameters}::jsonb)`.execute(db);
+    const row = rows[0];
+    if (row === undefined) throw new Error('open_operation gave no row');
+    return row.opened ? { opened: true, value: { input: row.input, createdAt: row.created_at } } : { opened: false, status: row.status };
+  }
+
+  /** A stored step that people see. Returns the status the row has now: `cancelling` stays what it is. */
+  async function mark(run: RunRef, mark: Mark): Promise<OperationStatus> {
+    const { rows } = await sql<{ status: OperationStatus }>`select mark_operation(${parametersOf(run, { ...mark })}::jsonb) as status`.execute(db);
+    const row = rows[0];
+    if (row === undefined) throw new Error('mark_operation gave no row');
+    return row.status;
+  }
+
+  /** Ends the operation as the workflow says, unless a cancel would overtake an effect that is being sent. */
+  async function close({ run, outcome, events = [], actor = 'workflow', details }: CloseRequest): Promise<Closed> {
+    const parameters = parametersOf(run, {
+      ...{ status: outcome.status, result: outcome.result ?? null, error: 'error' in outcome ? outcome.error : null, actor, details },
+      ...{ eventId: uuidv7(), auditId: uuidv7(), events: events.map((event) => ({ ...event, id: uuidv7() })) },
+    });
+    const { rows } = await sql<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null }>`
+      select * from close_operation(${parameters}::jsonb)`.execute(db);
+    const row = rows[0];
+    if (row === undefined) throw new Error('close_operation gave no row');
+    return row.closed ? { closed: true, status: row.status } : { closed: false, retryInMs: row.retry_in_ms ?? 0 };
+  }
+
+  return { open, mark, close };
+}
+
+export type LifecycleStore = ReturnType<typeof createLifecycleStore>;
+
+function parametersOf(run: RunRef, more: Readonly<Record<string, unknown>>): string {
+  const { tenantId, operationId, runId, nowMs } = run;
+  return JSON.stringify({ tenantId, operationId, runId, now: new Date(nowMs), reopenAuditId: uuidv7(), ...more });
+}

@@ -1,0 +1,196 @@
+import { type Kysely, type Selectable, sql } from 'kysely';
+import { uuidv7 } from 'uuidv7';
+import type { DispatchBridge, DispatchItem } from '../contracts/bridge.ts';
+import type { Kind } from '../contracts/kinds.ts';
+import { operationWorkflowId } from '../contracts/pure/ids.ts';
+import type { OperationRef, OperationStatus } from '../contracts/pure/operations.ts';
+import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
+import { type Actor, type AuditStore, TENANT_SUBJECT } from './audit.ts';
+import { withTenant } from './database.ts';
+import type { Database } from './schema.ts';
+
+/** How long the accepting process keeps a row for itself; after that any dispatcher may deliver it. */
+const DIRECT_LEASE_MS = 30_000;
+const DEFAULT_PRIORITY = 3;
+
+export type OperationRow = Selectable<Database['operation']>;
+
+export interface StartFieldValues {
+  readonly startAt?: Date | undefined;
+  readonly expiresAt?: Date | undefined;
+  /** 1 most urgent … 5. */
+  readonly priority?: number | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface Idempotency {
+  readonly key: string;
+  /** Hash of method, path and canonical body. */
+  readonly digest: string;
+}
+
+export interface AcceptRequest {
+  readonly tenantId: string;
+  readonly kind: Kind;
+  readonly input: object;
+  readonly start: StartFieldValues;
+  readonly actor: Actor;
+  readonly ownerSubject?: string | undefined;
+  readonly idempotency?: Idempotency | undefined;
+  readonly now: Date;
+  /** Set by `retry` only. */
+  readonly retry?: { readonly of: OperationRow };
+}
+
+export type Accepted =
+  | { readonly outcome: 'created' | 'existing' | 'replayed'; readonly operation: OperationRow }
+  | { readonly outcome: 'mismatch' };
+
+export interface OperationFilter {
+  readonly kind?: string | undefined;
+  readonly status?: OperationStatus | undefined;
+  readonly tag?: string | undefined;
+  /** Looked for in id, tags, metadata and input. */
+  readonly text?: string | undefined;
+  readonly createdAfter?: Date | undefined;
+  readonly createdBefore?: Date | undefined;
+  readonly ownerSubject?: string | undefined;
+}
+
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: { readonly createdAt: Date; readonly id: string } | undefined;
+}
+
+interface Parts {
+  readonly db: Kysely<Database>;
+  readonly audit: AuditStore;
+  readonly bridge: DispatchBridge;
+}
+
+/** Accepting work and looking it up. What happens to it later is in lifecycle.ts and verbs.ts. */
+export function createOperationsStore({ db, audit, bridge }: Parts) {
+  /**
+   * Accepts one operation in one transaction and one round trip, and hands it to the dispatcher. Safe to repeat with the same
+   * idempotency key or natural key: the answer is the first operation.
+   */
+  async function accept(request: AcceptRequest): Promise<Accepted> {
+    const plan = planOf(request);
+    const direct = plan.status === 'accepted' && bridge.reserve();
+    let created = false;
+    try {
+      const afterHmac = await audit.hashFor(request.tenantId, plan.subject, { kind: request.kind.name, input: request.input });
+      const leaseUntil = direct ? new Date(request.now.getTime() + DIRECT_LEASE_MS) : undefined;
+      const parameters = JSON.stringify({ ...plan.row, leaseUntil, afterHmac: afterHmac.toString('hex') });
+      const { rows } = await sql<{ outcome: string; object_id: string }>`select * from accept_operation(${parameters}::jsonb)`.execute(db);
+      const answer = rows[0];
+      if (answer === undefined || answer.outcome === 'mismatch') return { outcome: 'mismatch' };
+      created = answer.outcome === 'created';
+      if (created) return { outcome: 'created', operation: freshRow(request, plan) };
+      const operation = await get(request.tenantId, answer.object_id);
+      if (operation === undefined) throw new Error('the operation that answers this request is gone');
+      return { outcome: answer.outcome === 'existing' ? 'existing' : 'replayed', operation };
+    } finally {
+      if (direct && created) bridge.deliver(plan.item);
+      else if (direct) bridge.release();
+      else if (created) bridge.wake();
+    }
+  }
+
+  async function get(tenantId: string, id: string): Promise<OperationRow | undefined> {
+    return withTenant(db, tenantId, (tx) => tx.selectFrom('operation').selectAll().where('id', '=', id).executeTakeFirst());
+  }
+
+  /** The latest attempt at the work that began with this operation. */
+  async function latestOf(tenantId: string, rootId: string): Promise<OperationRow | undefined> {
+    return withTenant(db, tenantId, (tx) =>
+      tx.selectFrom('operation').selectAll().where('tenant_id', '=', tenantId).where('root_id', '=', rootId).orderBy('attempt', 'desc').limit(1).executeTakeFirst(),
+    );
+  }
+
+  /** Newest first; the cursor is the last row of the page before. */
+  async function list(tenantId: string, filter: OperationFilter, page: PageRequest): Promise<OperationRow[]> {
+    return withTenant(db, tenantId, (tx) => {
+      let query = tx.selectFrom('operation').selectAll().where('tenant_id', '=', tenantId);
+      if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+      if (filter.status !== undefined) query = query.where('status', '=', filter.status);
+      if (filter.tag !== undefined) query = query.where(sql<boolean>`tags @> array[${filter.tag}]::text[]`);
+      if (filter.ownerSubject !== undefined) query = query.where('owner_subject', '=', filter.ownerSubject);
+      if (filter.createdAfter !== undefined) query = query.where('created_at', '>=', filter.createdAfter);
+      if (filter.createdBefore !== undefined) query = query.where('created_at', '<', filter.createdBefore);
+      if (filter.text !== undefined) {
+        const pattern = `%${filter.text.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+        query = query.where(sql<boolean>`concat_ws(' ', id, natural_key, array_to_string(tags, ' '), metadata, input) ilike ${pattern}`);
+      }
+      if (page.cursor !== undefined) {
+        query = query.where(sql<boolean>`(created_at, id) < (${page.cursor.createdAt}::timestamptz, ${page.cursor.id}::uuid)`);
+      }
+      return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).execute();
+    });
+  }
+
+  return { accept, get, latestOf, list };
+}
+
+export type OperationsStore = ReturnType<typeof createOperationsStore>;
+
+interface Plan {
+  readonly status: 'accepted' | 'scheduled';
+  readonly subject: string;
+  readonly naturalKey: string | null;
+  readonly row: Readonly<Record<string, unknown>>;
+  readonly item: DispatchItem;
+}
+
+function planOf(request: AcceptRequest): Plan {
+  const { tenantId, kind, start, now, retry } = request;
+  const id = uuidv7();
+  const rootId = retry?.of.root_id ?? id;
+  const attempt = (retry?.of.attempt ?? 0) + 1;
+  const naturalKey = retry === undefined ? (kind.naturalKey?.(request.input as never) ?? null) : retry.of.natural_key;
+  const workflowId = operationWorkflowId({ kind: kind.name, tenantId, key: naturalKey ?? rootId, attempt });
+  const payload: OperationRef = { tenantId, operationId: id, rootId, kind: kind.name, attempt };
+  const status = start.startAt !== undefined && start.startAt > now ? 'scheduled' : 'accepted';
+  const subject = request.ownerSubject ?? TENANT_SUBJECT;
+  const priority = start.priority ?? DEFAULT_PRIORITY;
+  const dispatchId = uuidv7();
+  const item: DispatchItem = {
+    id: dispatchId,
+    tenantId,
+    operationId: id,
+    workflowId,
+    workflowType: kind.workflow,
+    taskQueue: TASK_QUEUES.core,
+    verb: 'start',
+    name: null,
+    payload: { ...payload },
+    priority,
+    attempts: 0,
+  };
+  const row = {
+    ...{ id, tenantId, kind: kind.name, status, rootId, attempt, naturalKey, workflowId, priority, subject, dispatchId, payload },
+    ...{ workflowType: item.workflowType, taskQueue: item.taskQueue, now, input: request.input, ownerSubject: request.ownerSubject },
+    ...{ retryOf: retry?.of.id, startAt: status === 'scheduled' ? start.startAt : undefined, expiresAt: start.expiresAt },
+    ...{ tags: start.tags ?? [], metadata: start.metadata ?? {}, notify: [], auditId: uuidv7() },
+    ...{ actor: request.actor.actor, keyId: request.actor.keyId, auditAction: retry === undefined ? 'operation.accepted' : 'operation.retried' },
+    ...{ idempotencyKey: request.idempotency?.key, digest: request.idempotency?.digest },
+  };
+  return { status, subject, naturalKey, row, item };
+}
+
+/** The row as the accepting function has just written it, without reading it back. */
+function freshRow(request: AcceptRequest, plan: Plan): OperationRow {
+  const { tenantId, kind, start, now, retry } = request;
+  const { item } = plan;
+  return {
+    ...{ id: item.operationId, tenant_id: tenantId, kind: kind.name, status: plan.status, phase: plan.status, message: null, progress: null },
+    ...{ input: { ...request.input }, result: null, error: null, tags: [...(start.tags ?? [])], metadata: start.metadata ?? {}, notify: [] },
+    ...{ priority: item.priority, owner_subject: request.ownerSubject ?? null, created_by: request.actor.actor },
+    ...{ natural_key: plan.naturalKey, root_id: retry?.of.root_id ?? item.operationId, retry_of: retry?.of.id ?? null },
+    ...{ attempt: (retry?.of.attempt ?? 0) + 1, workflow_id: item.workflowId, run_id: null },
+    ...{ start_at: plan.status === 'scheduled' ? (start.startAt ?? null) : null, expires_at: start.expiresAt ?? null, created_at: now },
+    ...{ started_at: null, finished_at: null, updated_at: now, checked_at: null, cancel_requested_at: null, cancel_rejected: null },
+    ...{ stuck: null, paused: false },
+  };
+}

@@ -1,0 +1,102 @@
+import { type Kysely, sql } from 'kysely';
+import type { Database } from '../schema.ts';
+
+export interface OpenOperation {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly kind: string;
+  readonly rootId: string;
+  readonly attempt: number;
+  readonly workflowId: string;
+  readonly runId: string | null;
+  readonly status: string;
+  readonly isStuck: boolean;
+}
+
+export interface SystemOperationsStore {
+  /** Opened operations that nobody has looked at since `before`, longest ago first; marks them as looked at. */
+  takeUnchecked(request: { readonly before: Date; readonly now: Date; readonly limit: number }): Promise<OpenOperation[]>;
+  /** The operation behind a workflow id, whatever its status. */
+  byWorkflowId(workflowId: string): Promise<OpenOperation | undefined>;
+  setStuck(id: string, stuck: { readonly reason: string; readonly since: Date } | null): Promise<void>;
+  /** Open operations by kind, for the metrics. */
+  countOpen(): Promise<readonly { readonly kind: string; readonly count: number; readonly oldest: Date }[]>;
+  /** Deletes idempotency keys older than `before` whose operation is gone or was never one. */
+  deleteIdempotencyBefore(before: Date): Promise<number>;
+}
+
+const COLUMNS = ['id', 'tenant_id', 'kind', 'root_id', 'attempt', 'workflow_id', 'run_id', 'status', 'stuck'] as const;
+
+/** Operations of all tenants, for the sweep. What it then changes, it changes as the row's tenant. */
+export function createSystemOperationsStore(db: Kysely<Database>): SystemOperationsStore {
+  return {
+    async takeUnchecked({ before, now, limit }) {
+      const rows = await db
+        .with('stale', (cte) =>
+          cte
+            .selectFrom('operation')
+            .select('id')
+            .where('status', 'in', ['running', 'waiting', 'cancelling'])
+            .where(sql<boolean>`coalesce(checked_at, updated_at) <= ${before}::timestamptz`)
+            .orderBy(sql`checked_at nulls first`)
+            .limit(limit)
+            .forUpdate()
+            .skipLocked(),
+        )
+        .updateTable('operation')
+        .from('stale')
+        .set({ checked_at: now })
+        .whereRef('operation.id', '=', 'stale.id')
+        .returning(COLUMNS.map((column) => `operation.${column}` as const))
+        .execute();
+      return rows.map(toOpenOperation);
+    },
+
+    async byWorkflowId(workflowId) {
+      const row = await db.selectFrom('operation').select(COLUMNS).where('workflow_id', '=', workflowId).executeTakeFirst();
+      return row === undefined ? undefined : toOpenOperation(row);
+    },
+
+    async setStuck(id, stuck) {
+      await db
+        .updateTable('operation')
+        .set({ stuck: stuck === null ? null : JSON.stringify(stuck) })
+        .where('id', '=', id)
+        .where('status', 'in', ['running', 'waiting', 'cancelling'])
+        .execute();
+    },
+
+    async countOpen() {
+      return db
+        .selectFrom('operation')
+        .select((e) => ['kind', e.fn.countAll<number>().as('count'), e.fn.min('created_at').as('oldest')])
+        .where('status', 'in', ['running', 'waiting', 'cancelling'])
+        .groupBy('kind')
+        .execute();
+    },
+
+    async deleteIdempotencyBefore(before) {
+      const done = await db
+        .deleteFrom('idempotency')
+        .where('created_at', '<', before)
+        .where((e) => e.or([e('object_type', '<>', 'operation'), e.not(e.exists(e.selectFrom('operation').select('id').where(sql<boolean>`operation.id::text = idempotency.object_id`)))]))
+        .executeTakeFirst();
+      return Number(done.numDeletedRows);
+    },
+  };
+}
+
+function toOpenOperation(row: {
+  id: string;
+  tenant_id: string;
+  kind: string;
+  root_id: string;
+  attempt: number;
+  workflow_id: string;
+  run_id: string | null;
+  status: string;
+  stuck: unknown;
+}): OpenOperation {
+  const { id, tenant_id: tenantId, kind, root_id: rootId, attempt, workflow_id: workflowId, run_id: runId, status } = row;
+  return { id, tenantId, kind, rootId, attempt, workflowId, runId, status, isStuck: row.stuck !== null };
+}

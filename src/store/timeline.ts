@@ -1,0 +1,53 @@
+import { type Kysely, type Selectable, sql } from 'kysely';
+import { withTenant } from './database.ts';
+import type { Database } from './schema.ts';
+
+export type TimelineRow = Selectable<Database['timeline']>;
+
+/** One attempt at one activity. Written when it starts and again when it ends; `id` makes the second write find the first. */
+export interface Attempt {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly operationId: string;
+  readonly runId: string;
+  readonly activityId: string;
+  readonly activity: string;
+  readonly attempt: number;
+  readonly startedAt: Date;
+  readonly finishedAt?: Date;
+  readonly outcome?: 'succeeded' | 'failed' | 'cancelled';
+  readonly error?: { readonly type: string; readonly message: string };
+}
+
+export function createTimelineStore(db: Kysely<Database>) {
+  /** Inserts or completes attempts, all of one tenant. */
+  async function write(tenantId: string, attempts: readonly Attempt[]): Promise<void> {
+    await withTenant(db, tenantId, async (tx) => {
+      await sql`set local synchronous_commit = off`.execute(tx);
+      await tx
+        .insertInto('timeline')
+        .values(
+          attempts.map((attempt) => ({
+            ...{ id: attempt.id, tenant_id: tenantId, operation_id: attempt.operationId, run_id: attempt.runId },
+            ...{ activity_id: attempt.activityId, activity: attempt.activity, attempt: attempt.attempt, started_at: attempt.startedAt },
+            ...{ finished_at: attempt.finishedAt ?? null, outcome: attempt.outcome ?? null },
+            error: attempt.error === undefined ? null : JSON.stringify(attempt.error),
+          })),
+        )
+        .onConflict((conflict) =>
+          conflict.column('id').doUpdateSet((row) => ({ finished_at: row.ref('excluded.finished_at'), outcome: row.ref('excluded.outcome'), error: row.ref('excluded.error') })),
+        )
+        .execute();
+    });
+  }
+
+  async function list(tenantId: string, operationId: string): Promise<TimelineRow[]> {
+    return withTenant(db, tenantId, (tx) =>
+      tx.selectFrom('timeline').selectAll().where('tenant_id', '=', tenantId).where('operation_id', '=', operationId).orderBy('started_at').orderBy('id').execute(),
+    );
+  }
+
+  return { write, list };
+}
+
+export type TimelineStore = ReturnType<typeof createTimelineStore>;
