@@ -1,0 +1,27 @@
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { SEARCH_ATTRIBUTES } from '../../src/contracts/pure/search-attributes.ts';
+import { useTestServer } from './ground.ts';
+
+const NAMESPACE = 'default';
+/** INDEXED_VALUE_TYPE_KEYWORD of Temporal's API. */
+const KEYWORD = 2;
+
+/**
+ * A Temporal environment whose time skips ahead while a workflow's result is awaited; on a server of this file's own. Call `teardown()`
+ * in `after`. It knows updates and signals, but no lists and no schedules; activities and SQL keep real time.
+ */
+export async function useSkippedTime(): Promise<TestWorkflowEnvironment> {
+  const address = await useTestServer();
+  // The public way to a time-skipping environment starts a server itself, which nobody would stop if this process were killed.
+  const environment = await TestWorkflowEnvironment['create']({
+    server: { type: 'existing' },
+    address,
+    namespace: NAMESPACE,
+    supportsTimeSkipping: true,
+  });
+  await environment.connection.operatorService.addSearchAttributes({
+    namespace: NAMESPACE,
+    searchAttributes: Object.fromEntries(Object.values(SEARCH_ATTRIBUTES).map((name) => [name, KEYWORD])),
+  });
+  return environment;
+}
