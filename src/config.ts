@@ -1,0 +1,183 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { FEATURES } from './contracts/features.ts';
+import { describeSettings, settingsSchema } from './settings.ts';
+import type { SettingNotes, Settings } from './settings.ts';
+
+/** Environment variables as they came; values may be secret, so they are never logged. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The settings of one server or worker process, checked and grouped. */
+export interface Config {
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    readonly publicUrl: string;
+    readonly corsOrigins: readonly string[];
+    readonly bodyLimitBytes: number;
+    readonly rateLimitPerMinute: number;
+  };
+  readonly metrics: { readonly host: string; readonly port: number; readonly temporalPort: number };
+  readonly database: {
+    readonly url: string;
+    readonly ownerUrl: string;
+    readonly systemUrl: string;
+    readonly directUrl: string;
+    readonly poolSize: number;
+  };
+  readonly temporal: {
+    readonly address: string | undefined;
+    readonly namespace: string | undefined;
+    readonly profile: string | undefined;
+    readonly uiUrl: string | undefined;
+    readonly configFile: string | undefined;
+  };
+  readonly mail: { readonly smtpUrl: string | undefined; readonly lookupUrl: string | undefined; readonly from: string };
+  readonly features: readonly string[];
+  readonly log: { readonly level: string };
+  readonly control: { readonly settleSweepMs: number; readonly dispatchPollMs: number; readonly maxUnopenedStarts: number };
+  readonly dataDir: string;
+  readonly apiKeyFile: string | undefined;
+  readonly shutdownGraceMs: number;
+  /** The whole environment, for libraries that read their own settings from it (Temporal's envconfig). */
+  readonly environment: Environment;
+}
+
+/** What the supervisor needs to know: what runs outside, and which ports somebody asked for. */
+export interface LaunchSettings {
+  readonly host: string;
+  readonly metricsHost: string;
+  /** Ports that were set; undefined ones are the supervisor's to choose. */
+  readonly ports: { readonly api: number | undefined; readonly metrics: number | undefined; readonly temporalMetrics: number | undefined };
+  readonly publicUrl: string | undefined;
+  readonly external: { readonly databaseUrl: string | undefined; readonly temporal: boolean; readonly smtpUrl: string | undefined };
+  readonly temporalAddress: string | undefined;
+  readonly temporalUiUrl: string | undefined;
+  readonly dataDir: string;
+  readonly apiKeyFile: string | undefined;
+  readonly shutdownGraceMs: number;
+  readonly environment: Environment;
+}
+
+/** Settings are wrong; the message names all of them. Entry points print it and exit with 1. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const MEBIBYTE_BYTES = 1024 * 1024;
+
+/** The environment of this process, with a `.env` file of the working directory under it when there is one. */
+export function readEnvironment(): Environment {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return process.env;
+}
+
+/**
+ * Settings of a server or worker process.
+ * @throws {ConfigError} naming every wrong setting
+ */
+export function loadConfig(environment: Environment = readEnvironment()): Config {
+  const set = parse(environment, ['DATABASE_URL']);
+  const databaseUrl = set.DATABASE_URL ?? '';
+  const host = set.HOST ?? '127.0.0.1';
+  const apiPort = set.PORT ?? 7460;
+  return Object.freeze({
+    http: Object.freeze({
+      host,
+      port: apiPort,
+      publicUrl: set.PUBLIC_URL ?? localUrl(host, apiPort),
+      corsOrigins: set.CORS_ORIGINS ?? [],
+      bodyLimitBytes: set.BODY_LIMIT_BYTES ?? 6 * MEBIBYTE_BYTES,
+      rateLimitPerMinute: set.RATE_LIMIT_PER_MINUTE ?? 6000,
+    }),
+    metrics: Object.freeze({
+      host: set.METRICS_HOST ?? '127.0.0.1',
+      port: set.METRICS_PORT ?? 7461,
+      temporalPort: set.TEMPORAL_METRICS_PORT ?? 7467,
+    }),
+    database: Object.freeze({
+      url: databaseUrl,
+      ownerUrl: set.DATABASE_OWNER_URL ?? databaseUrl,
+      systemUrl: set.DATABASE_SYSTEM_URL ?? databaseUrl,
+      directUrl: set.DATABASE_DIRECT_URL ?? databaseUrl,
+      poolSize: set.DATABASE_POOL_SIZE ?? 10,
+    }),
+    temporal: Object.freeze({
+      address: set.TEMPORAL_ADDRESS,
+      namespace: set.TEMPORAL_NAMESPACE,
+      profile: set.TEMPORAL_PROFILE,
+      uiUrl: set.TEMPORAL_UI_URL,
+      configFile: set.TEMPORAL_CONFIG_FILE,
+    }),
+    mail: Object.freeze({
+      smtpUrl: set.SMTP_URL,
+      lookupUrl: set.MAIL_LOOKUP_URL,
+      from: set.MAIL_FROM ?? 'Nightshift <no-reply@localhost>',
+    }),
+    features: set.FEATURES ?? FEATURES,
+    log: Object.freeze({ level: set.LOG_LEVEL ?? 'info' }),
+    control: Object.freeze({
+      settleSweepMs: set.SETTLE_SWEEP ?? 30_000,
+      dispatchPollMs: set.DISPATCH_POLL ?? 1000,
+      maxUnopenedStarts: set.MAX_UNOPENED_STARTS ?? 8,
+    }),
+    dataDir: resolve(set.DATA_DIR ?? '.data'),
+    apiKeyFile: set.API_KEY_FILE,
+    shutdownGraceMs: set.SHUTDOWN_GRACE ?? 10_000,
+    environment,
+  });
+}
+
+/**
+ * Settings of the supervisor, where an unset outside part means an embedded one. Checks the settings of its children
+ * too, so that a wrong one is reported before anything starts.
+ * @throws {ConfigError} naming every wrong setting
+ */
+export function loadLaunchSettings(environment: Environment = readEnvironment()): LaunchSettings {
+  const set = parse(environment, []);
+  return {
+    host: set.HOST ?? '127.0.0.1',
+    metricsHost: set.METRICS_HOST ?? '127.0.0.1',
+    ports: { api: set.PORT, metrics: set.METRICS_PORT, temporalMetrics: set.TEMPORAL_METRICS_PORT },
+    publicUrl: set.PUBLIC_URL,
+    external: {
+      databaseUrl: set.DATABASE_URL,
+      temporal: [set.TEMPORAL_ADDRESS, set.TEMPORAL_PROFILE, set.TEMPORAL_CONFIG_FILE].some((value) => value !== undefined),
+      smtpUrl: set.SMTP_URL,
+    },
+    temporalAddress: set.TEMPORAL_ADDRESS,
+    temporalUiUrl: set.TEMPORAL_UI_URL,
+    dataDir: resolve(set.DATA_DIR ?? '.data'),
+    apiKeyFile: set.API_KEY_FILE,
+    shutdownGraceMs: set.SHUTDOWN_GRACE ?? 10_000,
+    environment,
+  };
+}
+
+/** Where a browser on this machine reaches what listens on this address. */
+export function localUrl(host: string, portNumber: number): string {
+  const isAnyAddress = host === '0.0.0.0' || host === '::';
+  const name = isAnyAddress ? '127.0.0.1' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${portNumber}`;
+}
+
+function parse(environment: Environment, required: readonly (keyof Settings)[]): Settings {
+  // An empty value, as in `PORT=` of a copied .env.example, means unset.
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''));
+  const result = settingsSchema.safeParse(given);
+  const problems = required.filter((name) => given[name] === undefined).map((name) => `${name} is not set (${describe(name).description})`);
+  if (result.success && problems.length === 0) return result.data;
+  for (const issue of result.error?.issues ?? []) {
+    const name = String(issue.path[0]);
+    const shown = describe(name).secret ? 'its value' : JSON.stringify(given[name]);
+    problems.push(`${name}: ${shown} ${issue.message}`);
+  }
+  const title = problems.length === 1 ? 'One setting is wrong:' : `${problems.length} settings are wrong:`;
+  throw new ConfigError([title, ...problems.map((problem) => `  - ${problem}`), 'All settings: docs/settings.md'].join('\n'));
+}
+
+function describe(name: string): SettingNotes {
+  const found = describeSettings().find(([candidate]) => candidate === name)?.[1];
+  if (found === undefined) throw new Error(`There is no setting ${name}.`);
+  return found;
+}

@@ -1,0 +1,40 @@
+// The embedded mailbox: MailDev as a process of its own. Arguments: SMTP port, port of the page, folder of the mails.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createAPIServer } from '@maildev/api';
+import { createSMTPServer } from '@maildev/smtp';
+import { registerUI } from '@maildev/ui/server';
+import { MailboxStorage } from './mailbox-storage.ts';
+
+const HOST = '127.0.0.1';
+const MESSAGE_LIMIT_BYTES = 50 * 1024 * 1024;
+const STOP_TIMEOUT_MS = 2000;
+
+// First of all: a mailbox whose supervisor is gone must not keep the ports.
+process.once('disconnect', () => process.exit(0));
+
+const [smtpPort, webPort, mailDirectory] = process.argv.slice(2);
+if (mailDirectory === undefined) throw new Error('Usage: mailbox-main.ts <SMTP port> <web port> <folder>');
+
+const storage = new MailboxStorage({ mailDirectory });
+await storage.initialize();
+const smtp = createSMTPServer({
+  storage,
+  port: Number(smtpPort),
+  host: HOST,
+  mailDir: mailDirectory,
+  maxMessageSize: MESSAGE_LIMIT_BYTES,
+  logger: false,
+});
+// Before it listens: a look-up that came too early would not find what is there.
+await storage.restore(() => smtp.loadMailsFromDirectory());
+const api = createAPIServer({ storage, smtp, port: Number(webPort), host: HOST, cors: { origin: false } });
+await api.registerPlugins();
+await registerUI(api.server);
+await smtp.start();
+await api.listen();
+process.once('SIGTERM', async () => {
+  // Senders may keep their connections open; nothing acknowledged depends on a tidy end.
+  await Promise.race([Promise.all([api.stop(), smtp.stop()]), sleep(STOP_TIMEOUT_MS)]);
+  process.exit(0);
+});
+process.send?.({ type: 'ready' });

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { localUrl } from '../config.ts';
+import type { Environment, LaunchSettings } from '../config.ts';
+import type { ChildSpec } from './child.ts';
+import { createMailbox } from './mailbox.ts';
+import { PORT_OFFSETS } from './ports.ts';
+import type { PortName, Ports, PortWish } from './ports.ts';
+import { createPostgres } from './postgres.ts';
+import { productChildren } from './product.ts';
+import type { Endpoints, ProductModules } from './product.ts';
+import { CHILD_MARK } from './supervisor.ts';
+import { createTemporal, EMBEDDED_NAMESPACE } from './temporal.ts';
+
+/** Everything to run, and where it will be found. */
+export interface Stack {
+  readonly children: readonly ChildSpec[];
+  readonly endpoints: Endpoints;
+  readonly notices: readonly string[];
+}
+
+/** The ports that this installation needs, with who asked for them. */
+export function portWishes(settings: LaunchSettings, portBase: number | undefined): readonly PortWish[] {
+  const { external, ports } = settings;
+  const explicit = (name: PortName, setting?: string, value?: number) => {
+    if (setting !== undefined && value !== undefined) return { port: value, by: setting };
+    if (portBase !== undefined) return { port: portBase + PORT_OFFSETS[name], by: `--port ${portBase}` };
+    return undefined;
+  };
+  const local = (name: PortName): PortWish => ({ name, host: '127.0.0.1', explicit: explicit(name) });
+  return [
+    { name: 'api', host: settings.host, explicit: explicit('api', 'PORT', ports.api) },
+    { name: 'metrics', host: settings.metricsHost, explicit: explicit('metrics', 'METRICS_PORT', ports.metrics) },
+    ...(external.temporal ? [] : [local('temporal'), local('temporalUi')]),
+    ...(external.databaseUrl === undefined ? [local('postgres')] : []),
+    ...(external.smtpUrl === undefined ? [local('smtp'), local('mailbox')] : []),
+    {
+      name: 'temporalMetrics',
+      host: settings.metricsHost,
+      explicit: explicit('temporalMetrics', 'TEMPORAL_METRICS_PORT', ports.temporalMetrics),
+    },
+  ];
+}
+
+/** Decides what runs here: an embedded server for each outside part that is not set, then the product. */
+export async function createStack(stack: {
+  readonly settings: LaunchSettings;
+  readonly dataDir: string;
+  readonly ports: Ports;
+  readonly modules: ProductModules;
+}): Promise<Stack> {
+  const { settings, dataDir, ports, modules } = stack;
+  const marked: Environment = { ...settings.environment, [CHILD_MARK]: dataDir };
+  const { external } = settings;
+  const postgres =
+    external.databaseUrl === undefined ? await createPostgres({ dataDir, port: ports.postgres, environment: marked }) : undefined;
+  const temporal = external.temporal
+    ? undefined
+    : createTemporal({ dataDir, port: ports.temporal, uiPort: ports.temporalUi, environment: marked });
+  const mailbox =
+    external.smtpUrl === undefined
+      ? createMailbox({ dataDir, smtpPort: ports.smtp, webPort: ports.mailbox, environment: marked })
+      : undefined;
+  const apiKeyFile = settings.apiKeyFile ?? join(dataDir, 'api-key');
+  const endpoints: Endpoints = {
+    api: localUrl(settings.host, ports.api),
+    docs: `${localUrl(settings.host, ports.api)}/docs`,
+    metrics: `${localUrl(settings.metricsHost, ports.metrics)}/metrics`,
+    temporalMetrics: `${localUrl(settings.metricsHost, ports.temporalMetrics)}/metrics`,
+    temporal: temporal === undefined ? settings.temporalAddress : `127.0.0.1:${ports.temporal}`,
+    temporalNamespace: temporal === undefined ? settings.environment['TEMPORAL_NAMESPACE'] : EMBEDDED_NAMESPACE,
+    temporalUi: temporal === undefined ? settings.temporalUiUrl : `http://127.0.0.1:${ports.temporalUi}`,
+    database: postgres?.urls.app,
+    databaseOwner: postgres?.urls.owner,
+    databaseSuperuser: postgres?.urls.superuser,
+    mailbox: mailbox?.pageUrl,
+    mailLookup: mailbox?.lookupUrl,
+    smtp: mailbox?.smtpUrl,
+    apiKeyFile,
+    dataDir,
+  };
+  const embedded = [postgres?.spec, temporal, mailbox?.spec].flatMap((spec) => spec ?? []);
+  const product = productChildren({ settings, ports, endpoints, modules, environment: marked, isTemporalEmbedded: temporal !== undefined });
+  return {
+    children: [...embedded, ...product],
+    endpoints,
+    notices: postgres?.notice === undefined ? [] : [postgres.notice],
+  };
+}
