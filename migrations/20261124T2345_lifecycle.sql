@@ -10,7 +10,7 @@ create function finish_operation(o operation, p jsonb) returns void language plp
 declare
   v_now timestamptz := (p->>'now')::timestamptz;
   v_status text := p->>'status';
-  v_rejected text := case when o.status = 'cancelling' and v_status <> 'cancelled' then 'too_late' end;
+  v_rejected text := case when (o.status = 'cancelling' or (p->>'cancelRequested')::boolean) and v_status <> 'cancelled' then 'too_late' end;
 begin
   update operation set status = v_status, phase = v_status, run_id = coalesce(p->>'runId', run_id), result = p->'result',
     error = p->'error', finished_at = v_now, updated_at = v_now, cancel_rejected = v_rejected, stuck = null, paused = false
@@ -126,6 +126,19 @@ begin
     update effect set state = 'refused', response = coalesce(response, '{}') || '{"reason": "cancelled"}', updated_at = (p->>'now')::timestamptz
     where root_id = o.root_id and state = 'claimed';
   end if;
+  if p->>'status' = 'failed' and exists (select from effect where root_id = o.root_id and state = 'sending') then
+    -- Unknown is not failed: while a sender may still be at it, wait; when its time is up, say that nobody knows.
+    select max(until) into v_until from effect where root_id = o.root_id and state = 'sending';
+    if v_until > clock_timestamp() then
+      closed := false;
+      retry_in_ms := greatest(100, extract(epoch from v_until - clock_timestamp()) * 1000)::integer;
+      return;
+    end if;
+    update effect set state = 'unknown', until = null, fence = fence + 1, updated_at = (p->>'now')::timestamptz
+    where root_id = o.root_id and state = 'sending';
+    p := p || jsonb_build_object('status', 'unknown', 'error', jsonb_build_object('code', 'outcome_unknown', 'retryable', true,
+      'message', 'The work stopped while an effect was being made. Retry to find out what became of it.'));
+  end if;
   perform finish_operation(o, p);
   status := p->>'status';
 end $$;
@@ -173,15 +186,15 @@ begin
   return found;
 end $$;
 
--- Records how an effect ended. From `sending`, or from `unknown` when the other side was asked later. Back to `claimed` means: it surely
--- did not happen. The fence moves, so that whoever else still holds the old one can change nothing.
+-- Records how an effect ended: from `sending`, from `claimed` when the other side said no before anything was sent, from `unknown` when it
+-- was asked later. Back to `claimed` means: it surely did not happen. The fence moves, so that whoever else still holds the old one can change nothing.
 create function end_effect(p jsonb) returns integer language plpgsql as $$
 declare v_fence integer;
 begin
   perform set_config('app.tenant', p->>'tenantId', true);
   update effect set state = p->>'state', until = null, response = coalesce(nullif(p->'response', 'null'), response), fence = fence + 1,
     operation_id = coalesce((p->>'operationId')::uuid, operation_id), updated_at = (p->>'now')::timestamptz
-  where tenant_id = p->>'tenantId' and key = p->>'key' and state in ('sending', 'unknown') and fence = (p->>'fence')::integer
+  where tenant_id = p->>'tenantId' and key = p->>'key' and state in ('claimed', 'sending', 'unknown') and fence = (p->>'fence')::integer
   returning fence into v_fence;
   return v_fence;
 end $$;

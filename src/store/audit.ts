@@ -78,7 +78,12 @@ export function createAuditStore(db: Kysely<Database>) {
       .execute();
   }
 
-  return { hashFor, record };
+  /** An audit row that stands alone. */
+  function write(change: Change): Promise<void> {
+    return withTenant(db, change.tenantId, (tx) => record(tx, change));
+  }
+
+  return { hashFor, record, write };
 }
 
 export type AuditStore = ReturnType<typeof createAuditStore>;

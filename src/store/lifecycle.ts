@@ -24,6 +24,8 @@ export interface CloseRequest {
   /** Who ended it, for the audit row. Default: the workflow. */
   readonly actor?: string;
   readonly details?: Readonly<Record<string, unknown>>;
+  /** The workflow was asked to cancel, by whatever way; if it did not end so, the effect had won. */
+  readonly cancelRequested?: boolean;
 }
 
 /** What a run writes into its operation's row. Each compares run ids first, and each may be repeated. */
@@ -51,9 +53,9 @@ export function createLifecycleStore(db: Kysely<Database>) {
   }
 
   /** Ends the operation as the workflow says, unless a cancel would overtake an effect that is being sent. */
-  async function close({ run, outcome, events = [], actor = 'workflow', details }: CloseRequest): Promise<Closed> {
+  async function close({ run, outcome, events = [], actor = 'workflow', details, cancelRequested = false }: CloseRequest): Promise<Closed> {
     const parameters = parametersOf(run, {
-      ...{ status: outcome.status, result: outcome.result ?? null, error: 'error' in outcome ? outcome.error : null, actor, details },
+      ...{ status: outcome.status, result: outcome.result ?? null, error: 'error' in outcome ? outcome.error : null, actor, details, cancelRequested },
       ...{ eventId: uuidv7(), auditId: uuidv7(), events: events.map((event) => ({ ...event, id: uuidv7() })) },
     });
     const { rows } = await sql<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null }>`

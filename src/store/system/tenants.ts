@@ -65,7 +65,6 @@ export function createSystemTenantsStore(system: Kysely<Database>, audit: AuditS
   return { put, get, list, close };
 }
 
-export type TenantsStore = ReturnType<typeof createTenantsStore>;
 
 /** The audit row is the tenant's own, and only the app role may write it; the transaction goes on as that role. */
 async function actForTenant(tx: Transaction<Database>, tenantId: string): Promise<void> {

@@ -1,0 +1,194 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { DeliveryReport, MailSession, Mailer, OutgoingMail } from '../adapters/mailer.ts';
+import { type EmailContent, type EmailEffect, emailEffects, emailMessageId } from '../contracts/email.ts';
+import type { Opened, RunRef } from '../contracts/pure/operations.ts';
+import type { EffectRow } from '../store/effects.ts';
+import type { Store } from '../store/index.ts';
+import { claimEffects, type EffectContext, type EffectParty, runEffect, type Sent, settleEffect, type Standing } from './lib/effect.ts';
+import { sleepInActivity, stopIfCancelled, withHeartbeat } from './lib/heartbeat.ts';
+
+/** More recipients than this go to the mail queue at once; fewer are tried in the opening step, which may take 2 s in all. */
+const MAX_FIRST_TRY_RECIPIENTS = 2;
+const FIRST_TRY_BUDGET_MS = 1_200;
+const BUDGET_MS = 30_000;
+
+export interface EmailProgress {
+  readonly messageId: string;
+  readonly createdAtMs: number;
+  readonly sent: number;
+  readonly refused: number;
+  readonly unknown: number;
+  /** Recipients still to be served. */
+  readonly pending: number;
+  /** The server put recipients off: wait before the next try. */
+  readonly isPutOff: boolean;
+}
+
+export interface SendEmailRequest {
+  readonly run: RunRef;
+  /** Only find out what became of what was begun; begin nothing. */
+  readonly isSettling: boolean;
+}
+
+export interface EmailActivityDeps {
+  readonly store: Store;
+  readonly mailer: Mailer;
+  /** From header and envelope sender. */
+  readonly from: string;
+}
+
+interface Job {
+  readonly run: RunRef;
+  readonly mail: OutgoingMail;
+  readonly planned: readonly EmailEffect[];
+  readonly createdAtMs: number;
+}
+
+export function createEmailActivities(deps: EmailActivityDeps) {
+  const { store } = deps;
+
+  /** Opens the operation and tries a short mail once. Runs as a local activity of ≤ 2 s; what it leaves is for `sendEmail`. */
+  async function openEmail(run: RunRef): Promise<Opened<EmailProgress>> {
+    const opened = await store.lifecycle.open(run);
+    if (!opened.opened) return opened;
+    const job = jobOf(deps, run, { input: opened.value.input, createdAt: opened.value.createdAt });
+    if (job.planned.length > MAX_FIRST_TRY_RECIPIENTS) return { opened: true, value: count(job, job.planned.map(() => 'pending'), false) };
+    const rows = await claimEffects(store.effects, run, job.planned);
+    if (rows.some((row) => row.state === 'sending' || row.state === 'unknown')) return { opened: true, value: count(job, rows.map(standingOf), false) };
+    return { opened: true, value: await serve(deps, job, { rows, budgetMs: FIRST_TRY_BUDGET_MS, isSettling: false }) };
+  }
+
+  /**
+   * Serves every recipient that is left, one SMTP transaction each. Safe to repeat: who has the mail does not get it again, and what may
+   * have arrived is asked for. Heartbeats; stops between recipients when cancelled.
+   */
+  async function sendEmail({ run, isSettling }: SendEmailRequest): Promise<EmailProgress> {
+    return withHeartbeat(async () => {
+      const job = await loadJob(deps, run);
+      const rows = isSettling ? await begunOf(store, job) : await claimEffects(store.effects, run, job.planned);
+      return serve(deps, job, { rows, budgetMs: BUDGET_MS, isSettling });
+    });
+  }
+
+  return { openEmail, sendEmail };
+}
+
+export type EmailActivities = ReturnType<typeof createEmailActivities>;
+
+async function loadJob(deps: EmailActivityDeps, run: RunRef): Promise<Job> {
+  const row = await deps.store.operations.get(run.tenantId, run.operationId);
+  if (row === undefined) throw ApplicationFailure.nonRetryable('The operation does not exist.', 'NotOpen');
+  return jobOf(deps, run, { input: row.input, createdAt: row.created_at });
+}
+
+function jobOf({ from }: EmailActivityDeps, run: RunRef, row: { readonly input: unknown; readonly createdAt: Date }): Job {
+  // Checked against the kind's schema when it was accepted.
+  const content = row.input as EmailContent;
+  const mail: OutgoingMail = {
+    messageId: emailMessageId(run.rootId),
+    date: row.createdAt.toISOString(),
+    from,
+    to: content.to,
+    cc: content.cc ?? [],
+    subject: content.subject,
+    ...(content.replyTo === undefined ? {} : { replyTo: content.replyTo }),
+    ...(content.html === undefined ? {} : { html: content.html }),
+    ...(content.text === undefined ? {} : { text: content.text }),
+  };
+  return { run, mail, planned: emailEffects(content, run.rootId), createdAtMs: row.createdAt.getTime() };
+}
+
+/** Effects of this mail's present recipients; an edited retry may have left others behind. */
+async function begunOf(store: Store, { run, planned }: Job): Promise<EffectRow[]> {
+  const steps = new Set(planned.map((effect) => effect.step));
+  return (await store.effects.ofRoot(run.tenantId, run.rootId)).filter((row) => steps.has(row.step));
+}
+
+interface Serving {
+  readonly rows: readonly EffectRow[];
+  readonly budgetMs: number;
+  readonly isSettling: boolean;
+}
+
+async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSettling }: Serving): Promise<EmailProgress> {
+  const session = deps.mailer.openSession();
+  const addressOf = new Map(job.planned.map((effect) => [effect.step, effect.address]));
+  const signal = Context.current().cancellationSignal;
+  let isPutOff = false;
+  const party = partyOf({ mailer: deps.mailer, session, mail: job.mail, budgetMs, signal, addressOf }, () => {
+    isPutOff = true;
+  });
+  const context: EffectContext = { effects: deps.store.effects, run: job.run, party, signal, sleep: sleepInActivity };
+  const standings: Standing[] = [];
+  try {
+    for (const row of rows) {
+      await stopIfCancelled();
+      standings.push(await (isSettling ? settleEffect(context, row) : runEffect(context, row)));
+    }
+  } finally {
+    await session.close();
+  }
+  return count(job, standings, isPutOff);
+}
+
+interface Post {
+  readonly mailer: Mailer;
+  readonly session: MailSession;
+  readonly mail: OutgoingMail;
+  readonly budgetMs: number;
+  readonly signal: AbortSignal;
+  readonly addressOf: ReadonlyMap<string, string>;
+}
+
+function partyOf(post: Post, onPutOff: () => void): EffectParty {
+  const { mailer, session, mail, budgetMs, signal, addressOf } = post;
+  const recipientOf = (effect: EffectRow): string => {
+    const address = addressOf.get(effect.step);
+    if (address === undefined) throw ApplicationFailure.nonRetryable('An effect names no recipient of this mail.', 'AlreadyDone');
+    return address;
+  };
+  const { lookup } = mailer;
+  return {
+    budgetMs,
+    settleMs: mailer.settleMs,
+    async send(effect, begin) {
+      const sent = sentOf(await session.deliver({ mail, recipient: recipientOf(effect), beforeBody: begin, signal }));
+      if (sent.state === 'not_done') onPutOff();
+      return sent;
+    },
+    ask: lookup === undefined ? undefined : (effect) => lookup(mail.messageId, recipientOf(effect)),
+  };
+}
+
+function sentOf(report: DeliveryReport): Sent {
+  switch (report.outcome) {
+    case 'delivered':
+      return { state: 'done', response: { smtpCode: report.code } };
+    case 'refused':
+      return { state: 'refused', response: { smtpCode: report.code } };
+    case 'deferred':
+      return { state: 'not_done', response: { smtpCode: report.code } };
+    case 'not_sent':
+      return { state: 'not_done' };
+    case 'ambiguous':
+      return { state: 'ambiguous' };
+  }
+}
+
+function standingOf(row: EffectRow): Standing {
+  return row.state === 'claimed' ? 'pending' : row.state;
+}
+
+function count(job: Job, standings: readonly Standing[], isPutOff: boolean): EmailProgress {
+  const of = (...wanted: readonly Standing[]): number => standings.filter((standing) => wanted.includes(standing)).length;
+  return {
+    messageId: job.mail.messageId,
+    createdAtMs: job.createdAtMs,
+    sent: of('done'),
+    refused: of('refused'),
+    unknown: of('unknown'),
+    pending: of('pending', 'sending'),
+    isPutOff,
+  };
+}

@@ -1,0 +1,15 @@
+import type { TaskQueue } from '../contracts/pure/task-queues.ts';
+import { createEmailActivities, type EmailActivityDeps } from './email.ts';
+import { createOperationActivities } from './operations.ts';
+
+export type ActivityDeps = EmailActivityDeps;
+
+/** Which activities each queue serves. `core` has all that run as local activities, beside the bookkeeping. */
+export function createActivities(deps: ActivityDeps): Readonly<Record<TaskQueue, object>> {
+  const operations = createOperationActivities(deps);
+  const email = createEmailActivities(deps);
+  return {
+    core: { ...operations, openEmail: email.openEmail },
+    mail: { sendEmail: email.sendEmail },
+  };
+}

@@ -1,0 +1,73 @@
+import type { OperationRef, Outcome, RunRef } from '../contracts/pure/operations.ts';
+import type { Mark } from '../store/lifecycle.ts';
+import type { Store } from '../store/index.ts';
+
+const MAX_ACTOR_CHARS = 100;
+
+export interface MarkRequest {
+  readonly run: RunRef;
+  readonly mark: Mark;
+}
+
+export interface CloseOperationRequest {
+  readonly run: RunRef;
+  readonly outcome: Outcome;
+  /** Whether Temporal was asked to cancel the workflow, over REST or by other tools. */
+  readonly isCancelRequested: boolean;
+}
+
+export interface MessageRecord {
+  readonly ref: OperationRef;
+  readonly type: 'signal' | 'update';
+  readonly name: string;
+  /** What the message carried; `actor` and `reason` are looked for. */
+  readonly asked: unknown;
+  readonly nowMs: number;
+}
+
+/** The bookkeeping of every operation. All are local activities: one statement each, safe to repeat, ≤ 5 ms. */
+export function createOperationActivities({ store }: { readonly store: Store }) {
+  return {
+    /** Opens the row, for workflows whose first step is nothing else. */
+    async openOperation(run: RunRef) {
+      const opened = await store.lifecycle.open(run);
+      return opened.opened ? { opened: true as const, value: {} } : opened;
+    },
+
+    /** A stored step that people see. */
+    async markOperation({ run, mark }: MarkRequest) {
+      return { status: await store.lifecycle.mark(run, mark) };
+    },
+
+    /** Ends the operation, or says how long an effect that is being sent may still take. */
+    async closeOperation({ run, outcome, isCancelRequested }: CloseOperationRequest) {
+      return store.lifecycle.close({ run, outcome, cancelRequested: isCancelRequested });
+    },
+
+    /** The audit row of a message that reached the workflow. Written once per workflow event; a repeat leaves a second row, never none. */
+    async recordMessage({ ref, type, name, asked, nowMs }: MessageRecord) {
+      const { actor, reason } = readAsked(asked);
+      await store.audit.write({
+        tenantId: ref.tenantId,
+        at: new Date(nowMs),
+        actor,
+        action: `operation.${type}.received`,
+        target: `operation/${ref.operationId}`,
+        operationId: ref.operationId,
+        details: { name },
+        ...(reason === undefined ? {} : { after: { reason } }),
+      });
+      return {};
+    },
+  };
+}
+
+export type OperationActivities = ReturnType<typeof createOperationActivities>;
+
+/** The CLI may send anything: an actor that isn't a short word is not taken for one. */
+function readAsked(asked: unknown): { readonly actor: string; readonly reason: string | undefined } {
+  const fields = typeof asked === 'object' && asked !== null ? asked : {};
+  const actor = 'actor' in fields && typeof fields.actor === 'string' && /^[\w:.-]+$/.test(fields.actor) ? fields.actor.slice(0, MAX_ACTOR_CHARS) : 'temporal';
+  const reason = 'reason' in fields && typeof fields.reason === 'string' ? fields.reason : undefined;
+  return { actor, reason };
+}

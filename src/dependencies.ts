@@ -1,0 +1,55 @@
+import type { Logger } from 'pino';
+import { createMailer, type Mailer } from './adapters/mailer.ts';
+import type { ActivityDeps } from './activities/index.ts';
+import type { Config } from './config.ts';
+import { createDispatchBridge, type DispatchBridge } from './contracts/bridge.ts';
+import { type Clock, systemClock } from './contracts/clock.ts';
+import { KINDS, type Kinds } from './contracts/kinds.ts';
+import { createLog } from './log.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { openDatabases } from './store/database.ts';
+import { createStore, type Store } from './store/index.ts';
+
+/** Everything a process is made of, made in one place and disposed of in one. */
+export interface Dependencies extends AsyncDisposable {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly kinds: Kinds;
+  readonly bridge: DispatchBridge;
+  readonly store: Store;
+  readonly mailer: Mailer;
+  readonly activityDeps: ActivityDeps;
+}
+
+/** What a test puts in the place of the real thing. */
+export type Overrides = Partial<Pick<Dependencies, 'log' | 'clock' | 'kinds' | 'mailer'>> & { readonly processName?: string };
+
+/** Opens pools and makes drivers; nothing here waits for an outside party to be up. */
+export function createDependencies(config: Config, overrides: Overrides = {}): Dependencies {
+  const log = overrides.log ?? createLog(config.log.level, overrides.processName ?? 'nightshift');
+  const databases = openDatabases(config.database);
+  const bridge = createDispatchBridge();
+  const store = createStore(databases, bridge);
+  const mailer = overrides.mailer ?? mailerOf(config);
+  return {
+    config,
+    log,
+    metrics: createMetrics(),
+    clock: overrides.clock ?? systemClock,
+    kinds: overrides.kinds ?? KINDS,
+    bridge,
+    store,
+    mailer,
+    activityDeps: { store, mailer, from: config.mail.from },
+    async [Symbol.asyncDispose]() {
+      await databases[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function mailerOf({ mail }: Config): Mailer {
+  if (mail.smtpUrl === undefined) throw new Error('SMTP_URL is required by a process that sends mail.');
+  return createMailer({ smtpUrl: mail.smtpUrl, ...(mail.lookupUrl === undefined ? {} : { lookupUrl: mail.lookupUrl }) });
+}

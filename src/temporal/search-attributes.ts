@@ -1,0 +1,45 @@
+import type { Connection } from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import type { NativeConnection } from '@temporalio/worker';
+import { SEARCH_ATTRIBUTES } from '../contracts/pure/search-attributes.ts';
+import type { OperationRef } from '../contracts/pure/operations.ts';
+
+const KEYWORD_TYPE_NUMBER = 2; // temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+
+const keys = {
+  tenant: defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, SearchAttributeType.KEYWORD),
+  kind: defineSearchAttributeKey(SEARCH_ATTRIBUTES.kind, SearchAttributeType.KEYWORD),
+  operation: defineSearchAttributeKey(SEARCH_ATTRIBUTES.operation, SearchAttributeType.KEYWORD),
+};
+
+/** The typed attributes that an operation's workflow starts with. */
+export function searchAttributesOf(ref: Pick<OperationRef, 'tenantId' | 'kind' | 'operationId'>) {
+  return [
+    { key: keys.tenant, value: ref.tenantId },
+    { key: keys.kind, value: ref.kind },
+    { key: keys.operation, value: ref.operationId },
+  ];
+}
+
+export type Registered = { readonly done: true } | { readonly done: false; readonly commands: readonly string[] };
+
+/**
+ * Registers what is missing. Where the server doesn't let us (Temporal Cloud), gives the commands that an operator must run, since
+ * without the attributes no workflow can be started.
+ */
+export async function registerSearchAttributes(connection: NativeConnection | Connection, namespace: string): Promise<Registered> {
+  const names = Object.values(SEARCH_ATTRIBUTES);
+  try {
+    const known = await connection.operatorService.listSearchAttributes({ namespace });
+    const missing = names.filter((name) => known.customAttributes?.[name] === undefined);
+    if (missing.length === 0) return { done: true };
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD_TYPE_NUMBER])),
+    });
+    return { done: true };
+  } catch {
+    return { done: false, commands: names.map((name) => `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`) };
+  }
+}
+

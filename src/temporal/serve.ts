@@ -1,0 +1,110 @@
+import { Runtime, type Worker } from '@temporalio/worker';
+import { createActivities } from '../activities/index.ts';
+import { createActivityInterceptor } from '../activities/lib/interceptor.ts';
+import { createTimelineLog } from '../activities/lib/timeline-log.ts';
+import { startTemporalControl, type TemporalControl } from '../control/index.ts';
+import { TASK_QUEUES, type TaskQueue } from '../contracts/pure/task-queues.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { retryUntilDone } from '../retry.ts';
+import { connectTemporal, type TemporalConnection } from './connection.ts';
+import { registerSearchAttributes, searchAttributesOf } from './search-attributes.ts';
+import { createQueueWorker } from './worker.ts';
+
+const RECONNECT_EVERY_MS = 500;
+const WARM_UP_TIMEOUT = '30s';
+
+export interface Serving extends AsyncDisposable {
+  readonly temporal: TemporalConnection;
+  /** Rejects when a worker died, which ends the process: its supervisor starts it again. */
+  readonly ended: Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly deps: Dependencies;
+  readonly queues: readonly TaskQueue[];
+  readonly workflowBundlePath: string;
+  readonly signal: AbortSignal;
+}
+
+/** Sets what Temporal's runtime logs and measures. Once a process, before its first connection. */
+export function installRuntime(temporalMetricsAddress: string | undefined): void {
+  Runtime.install({
+    shutdownSignals: [],
+    telemetryOptions: {
+      logging: { filter: { core: 'WARN', other: 'WARN' } },
+      ...(temporalMetricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: temporalMetricsAddress, useSecondsForDurations: true } } }),
+    },
+  });
+}
+
+/** Connects, when Temporal is there, and serves the queues. With `core` among them, also runs what moves operations. */
+export async function serveQueues(options: ServeOptions): Promise<Serving> {
+  const { deps, signal } = options;
+  const temporal = await retryUntilDone(() => connectTemporal(deps.config), {
+    everyMs: RECONNECT_EVERY_MS,
+    signal,
+    onFailure: (error, tries) => {
+      if (tries % 10 === 1) deps.log.warn({ tries, reason: error instanceof Error ? error.name : 'unknown' }, 'Temporal cannot be reached, trying again');
+    },
+  });
+  await registerAttributes(deps, temporal);
+  const timeline = createTimelineLog(deps.store.timeline, deps.log);
+  let control: TemporalControl | undefined;
+  const interceptor = createActivityInterceptor({
+    timeline,
+    log: deps.log,
+    onStart: (workflowId) => control?.opened(workflowId),
+    onEnd: (activity, outcome, seconds) => deps.metrics.activitySeconds.observe({ activity, outcome }, seconds),
+  });
+  const activities = createActivities(deps.activityDeps);
+  const workers = await Promise.all(
+    options.queues.map((queue) =>
+      createQueueWorker({
+        ...{ connection: temporal.connection, namespace: temporal.namespace, queue, activities: activities[queue] },
+        ...{ activityInterceptors: interceptor, shutdownGraceMs: deps.config.shutdownGraceMs },
+        workflowBundlePath: queue === TASK_QUEUES.core ? options.workflowBundlePath : undefined,
+      }),
+    ),
+  );
+  const runs = workers.map((worker) => worker.run());
+  if (options.queues.includes(TASK_QUEUES.core)) {
+    await warmUp(temporal);
+    control = startControl(deps, temporal);
+  }
+  return {
+    temporal,
+    ended: Promise.all(runs).then(() => undefined),
+    async [Symbol.asyncDispose]() {
+      await control?.[Symbol.asyncDispose]();
+      for (const worker of workers) stop(worker);
+      await Promise.allSettled(runs);
+      await timeline.flush();
+      await temporal[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function stop(worker: Worker): void {
+  if (worker.getState() === 'RUNNING') worker.shutdown();
+}
+
+async function registerAttributes(deps: Dependencies, { connection, namespace }: TemporalConnection): Promise<void> {
+  const registered = await registerSearchAttributes(connection, namespace);
+  if (!registered.done) deps.log.error({ commands: registered.commands }, 'search attributes could not be registered; run these commands once');
+}
+
+/** The first workflow of a worker is slow; nobody's work should be it. */
+async function warmUp({ client }: TemporalConnection): Promise<void> {
+  await client.workflow.execute('warmUp', {
+    ...{ workflowId: `warm-up:${process.pid}:${Date.now()}`, taskQueue: TASK_QUEUES.core, staticSummary: 'Warm-up of a worker' },
+    workflowExecutionTimeout: WARM_UP_TIMEOUT,
+  });
+}
+
+function startControl(deps: Dependencies, { client }: TemporalConnection): TemporalControl {
+  const { store, clock, log, bridge, kinds, config, metrics } = deps;
+  return startTemporalControl({
+    ...{ store, clock, log, bridge, client, kinds, settings: config.control, searchAttributesOf },
+    onStart: (isEager) => metrics.starts.inc({ eager: String(isEager) }),
+  });
+}

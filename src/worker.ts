@@ -1,0 +1,32 @@
+import { parseArgs } from 'node:util';
+import { ConfigError, loadConfig } from './config.ts';
+import { createDependencies } from './dependencies.ts';
+import { parseQueues } from './queues.ts';
+import { workflowBundlePath } from './temporal/bundle-cache.ts';
+import { installRuntime, serveQueues } from './temporal/serve.ts';
+
+/** A worker process: `node src/worker.ts --queues mail`. With `core` among its queues it also moves operations. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { queues: { type: 'string', default: '' } } });
+  const { queues, wrong } = parseQueues(values.queues);
+  if (queues.length === 0 || wrong.length > 0) throw new ConfigError(`--queues takes queue names with commas between them. Not known: ${wrong.join(', ') || 'none given'}.`);
+  const config = loadConfig();
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  process.once('disconnect', () => stop.abort());
+  await using deps = createDependencies(config, { processName: `worker:${queues.join('+')}` });
+  installRuntime(`${config.metrics.host}:${config.metrics.temporalPort}`);
+  await using serving = await serveQueues({ deps, queues, workflowBundlePath: await workflowBundlePath(), signal: stop.signal });
+  process.send?.({ type: 'ready' });
+  deps.log.info({ queues }, 'ready');
+  const stopped = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }));
+  await Promise.race([serving.ended, stopped]);
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,73 @@
+import { defineSignal, proxyActivities, proxyLocalActivities, setHandler } from '@temporalio/workflow';
+import type { EmailActivities, EmailProgress } from '../activities/email.ts';
+import type { Asked } from '../contracts/pure/messages.ts';
+import type { OperationRef, Outcome } from '../contracts/pure/operations.ts';
+import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
+import { type OperationControl, runOperation } from './lib/operation.ts';
+import { PROFILES } from './lib/profiles.ts';
+
+const firstTry = proxyLocalActivities<EmailActivities>({ ...PROFILES.bookkeeping, summary: 'Open and send' });
+const mail = proxyActivities<EmailActivities>({ ...PROFILES.outside, taskQueue: TASK_QUEUES.mail, summary: 'Send what is left' });
+
+const FIRST_DELAY_MS = 1_000;
+const MAX_DELAY_MS = 15 * 60_000; // 15 min
+const GIVE_UP_AFTER_MS = 24 * 3_600_000; // 24 h, as mail servers do by default with a message that stays put off
+
+/** Signal: don't wait for the next try of recipients whom the server put off. */
+export const retryNow = defineSignal<[Asked]>('retryNow');
+
+/**
+ * One mail to up to 50 recipients, one SMTP transaction and one effect each. The first try runs in the opening step; recipients whom the
+ * server puts off are tried again with growing delays for a day. Signals: pause, resume, retryNow.
+ */
+export async function email(ref: OperationRef) {
+  let isRetryAsked = false;
+  setHandler(retryNow, () => {
+    isRetryAsked = true;
+  }, { description: 'Try recipients again now that were put off.' });
+  return runOperation<EmailProgress>(ref, {
+    open: firstTry.openEmail,
+    run: (first, control) => sendAll(first, control, {
+      isAsked: () => isRetryAsked,
+      clear: () => {
+        isRetryAsked = false;
+      },
+    }),
+    settle: async (run) => {
+      await mail.sendEmail({ run, isSettling: true });
+    },
+  });
+}
+
+interface RetrySwitch {
+  isAsked(): boolean;
+  clear(): void;
+}
+
+async function sendAll(first: EmailProgress, control: OperationControl, retry: RetrySwitch): Promise<Outcome> {
+  const giveUpAt = first.createdAtMs + GIVE_UP_AFTER_MS;
+  let progress = first;
+  for (let round = 0; progress.pending > 0; round += 1) {
+    if (progress.isPutOff) {
+      const now = control.run().nowMs;
+      if (now >= giveUpAt) break;
+      const durationMs = Math.min(FIRST_DELAY_MS * 2 ** round, MAX_DELAY_MS, giveUpAt - now);
+      await control.wait({ durationMs, phase: 'put_off', message: `${progress.pending} recipients, next try follows`, until: retry.isAsked });
+      retry.clear();
+    }
+    await control.checkpoint();
+    progress = await mail.sendEmail({ run: control.run(), isSettling: false });
+  }
+  return outcomeOf(progress);
+}
+
+function outcomeOf({ messageId, sent, refused, unknown, pending }: EmailProgress): Outcome {
+  const result = { messageId, sent, refused: refused + pending, unknown, cancelled: 0 };
+  if (unknown > 0) {
+    const message = `${unknown} recipients: the server took the whole mail and did not answer, and nobody could be asked.`;
+    return { status: 'unknown', error: { code: 'outcome_unknown', message, retryable: true }, result };
+  }
+  if (refused > 0) return { status: 'failed', error: { code: 'rejected', message: `${refused} recipients were refused by the mail server.`, retryable: false }, result };
+  if (pending > 0) return { status: 'failed', error: { code: 'put_off', message: `${pending} recipients were put off for 24 hours.`, retryable: true }, result };
+  return { status: 'succeeded', result };
+}

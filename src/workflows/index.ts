@@ -1,0 +1,2 @@
+export { email } from './email.ts';
+export { warmUp } from './warm-up.ts';

@@ -1,0 +1,29 @@
+import type { ActivityOptions, LocalActivityOptions } from '@temporalio/workflow';
+
+/**
+ * Every time-out and retry rule by name. Attempts are unlimited where nothing but an outside party's return can end the wait; the
+ * operation shows it, and people can cancel.
+ */
+export const PROFILES = {
+  /** Rows of our own database: short, repeatable, tried until it is back. */
+  bookkeeping: {
+    startToCloseTimeout: '2s',
+    localRetryThreshold: '5s',
+    retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },
+  },
+  /** A short outside call tried once in the workflow's own process; what it leaves goes to the call's own queue. */
+  firstTry: { startToCloseTimeout: '2s', retry: { maximumAttempts: 1 } },
+  /** Outside calls that may be slow. The heartbeat tells a killed worker from a slow server. */
+  outside: {
+    startToCloseTimeout: '10m',
+    heartbeatTimeout: '10s',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  },
+  /** Undoing: tried until it is done, since what can't be undone must stay open and visible. */
+  compensation: {
+    startToCloseTimeout: '1m',
+    heartbeatTimeout: '10s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m' },
+  },
+} as const satisfies Record<string, ActivityOptions & LocalActivityOptions>;
