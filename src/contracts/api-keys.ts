@@ -15,7 +15,14 @@ const KeyName = z.string().trim().min(1).max(100).meta({ description: 'For peopl
 export const NewApiKey = z
   .strictObject({
     name: KeyName,
-    scopes: z.array(Scope).min(1).max(50).meta({ description: 'What the key may do; at most what the key that makes it may do.', example: ['email:write', 'operations:read'] }),
+    scopes: z
+      .array(Scope)
+      .min(1)
+      .max(50)
+      .meta({
+        description: 'What the key may do; at most what the key that makes it may do.',
+        example: ['email:write', 'operations:read'],
+      }),
     expiresAt: Instant.optional().meta({ description: 'The key stops working then. Without it, it works until it is revoked.' }),
   })
   .meta({ id: 'NewApiKey' });
@@ -36,7 +43,12 @@ export type ApiKey = z.infer<typeof ApiKey>;
 
 export const ApiKeyPage = pageOf(ApiKey, 'ApiKeyPage');
 
-export const ApiKeyParams = z.object({ id: z.string().regex(/^[a-z0-9]{8}$/).meta({ example: 'k3v9x2ab' }) });
+export const ApiKeyParams = z.object({
+  id: z
+    .string()
+    .regex(/^[a-z0-9]{8}$/)
+    .meta({ example: 'k3v9x2ab' }),
+});
 
 /** Whether one of the scopes somebody has covers the one that is needed. */
 export function coversScope(held: readonly string[], needed: string): boolean {

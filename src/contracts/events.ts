@@ -8,7 +8,13 @@ export const EventQuery = z.object({
     .regex(/^[a-zA-Z][a-zA-Z0-9_.]{0,99}$/, 'must be a type such as operation.succeeded')
     .optional()
     .meta({ description: 'Only events of this type.', example: 'operation.succeeded' }),
-  after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0).meta({ description: 'Only events behind this position.', example: 0 }),
+  after: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(0)
+    .meta({ description: 'Only events behind this position.', example: 0 }),
   limit: PageQuery.limit.meta({ description: `Entries in a page, at most ${MAX_PAGE_SIZE}.`, example: 50 }),
 });
 

@@ -232,7 +232,9 @@ export type FieldError = z.infer<typeof FieldError>;
 /** RFC 9457: what every error answer looks like. */
 export const Problem = z
   .object({
-    type: z.url().meta({ description: 'A page that says what happened, why, and what to do.', example: 'http://127.0.0.1:7400/problems/not_found' }),
+    type: z
+      .url()
+      .meta({ description: 'A page that says what happened, why, and what to do.', example: 'http://127.0.0.1:7400/problems/not_found' }),
     title: z.string(),
     status: z.int(),
     code: z.enum(Object.keys(PROBLEMS)).meta({ id: 'ProblemCode', description: 'Decide by this, never by a text.' }),

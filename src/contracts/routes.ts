@@ -6,7 +6,13 @@ const EARLIEST = Date.UTC(1970, 0, 1);
 
 /** `limit` and `cursor`, as every list takes them. */
 export const PageQuery = {
-  limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(DEFAULT_PAGE_SIZE).meta({ description: 'Entries in a page.', example: 50 }),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(MAX_PAGE_SIZE)
+    .default(DEFAULT_PAGE_SIZE)
+    .meta({ description: 'Entries in a page.', example: 50 }),
   cursor: z.string().min(1).max(500).optional().meta({ description: '`nextCursor` of the page before.' }),
 } as const;
 

@@ -10,7 +10,9 @@ export const TenantId = z
 
 export const TenantParams = z.object({ id: TenantId });
 
-export const TenantContent = z.strictObject({ name: z.string().trim().min(1).max(200).meta({ example: 'Acme Ltd' }) }).meta({ id: 'TenantContent' });
+export const TenantContent = z
+  .strictObject({ name: z.string().trim().min(1).max(200).meta({ example: 'Acme Ltd' }) })
+  .meta({ id: 'TenantContent' });
 
 export const Tenant = z
   .object({ id: z.string(), object: z.literal('tenant'), createdAt: Instant, updatedAt: Instant, name: z.string() })

@@ -17,7 +17,12 @@ const Attribute = z.union([z.string().max(1000), z.number(), z.boolean(), z.null
 export const UserContent = z
   .strictObject({
     email: z.email('must be one e-mail address').max(254).optional().meta({ example: 'ada@example.com' }),
-    timeZone: z.string().max(64).refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin').optional().meta({ example: 'Europe/Berlin' }),
+    timeZone: z
+      .string()
+      .max(64)
+      .refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin')
+      .optional()
+      .meta({ example: 'Europe/Berlin' }),
     locale: z.string().max(64).refine(isLocale, 'must be a BCP 47 language tag such as de-AT').optional().meta({ example: 'de-AT' }),
     attributes: z
       .record(z.string().min(1).max(64), Attribute)

@@ -37,7 +37,14 @@ export function createApiKeysStore({ db, audit }: { readonly db: Kysely<Database
         .insertInto('api_key')
         .values({
           ...{ id, tenant_id: tenantId, kind: 'key', secret_hash: hashSecret(secret), name: request.name, scopes: [...request.scopes] },
-          ...{ subject: null, resources: null, created_at: now, expires_at: request.expiresAt ?? null, revoked_at: null, last_used_at: null },
+          ...{
+            subject: null,
+            resources: null,
+            created_at: now,
+            expires_at: request.expiresAt ?? null,
+            revoked_at: null,
+            last_used_at: null,
+          },
         })
         .returningAll()
         .executeTakeFirstOrThrow();
@@ -65,7 +72,10 @@ export function createApiKeysStore({ db, audit }: { readonly db: Kysely<Database
       .where('key', '=', idempotency.key)
       .executeTakeFirstOrThrow();
     if (first.digest !== idempotency.digest) return { outcome: 'mismatch' };
-    return { outcome: 'replayed', key: await tx.selectFrom('api_key').selectAll().where('id', '=', first.object_id).executeTakeFirstOrThrow() };
+    return {
+      outcome: 'replayed',
+      key: await tx.selectFrom('api_key').selectAll().where('id', '=', first.object_id).executeTakeFirstOrThrow(),
+    };
   }
 
   /** Newest first, revoked ones too; the cursor is the last row of the page before. */

@@ -16,10 +16,18 @@ interface UserRequest {
 /** The host application's users, as far as features need them: where to reach them, and when they sleep. */
 export function createUsersStore({ db, audit }: { readonly db: Kysely<Database>; readonly audit: AuditStore }) {
   /** Replaces the whole user. The audit row holds hashes under the user's own key. */
-  async function put(request: UserRequest & { readonly content: UserContent }): Promise<{ readonly created: boolean; readonly user: UserRow }> {
+  async function put(
+    request: UserRequest & { readonly content: UserContent },
+  ): Promise<{ readonly created: boolean; readonly user: UserRow }> {
     const { tenantId, id, content, actor, now } = request;
     return withTenant(db, tenantId, async (tx) => {
-      const before = await tx.selectFrom('app_user').selectAll().where('tenant_id', '=', tenantId).where('id', '=', id).forUpdate().executeTakeFirst();
+      const before = await tx
+        .selectFrom('app_user')
+        .selectAll()
+        .where('tenant_id', '=', tenantId)
+        .where('id', '=', id)
+        .forUpdate()
+        .executeTakeFirst();
       const values = {
         ...{ email: content.email ?? null, time_zone: content.timeZone ?? null, locale: content.locale ?? null },
         ...{ attributes: JSON.stringify(content.attributes), updated_at: now },
@@ -57,7 +65,12 @@ export function createUsersStore({ db, audit }: { readonly db: Kysely<Database>;
   /** Gone for good. False: there was none. */
   async function remove({ tenantId, id, actor, now }: UserRequest): Promise<boolean> {
     return withTenant(db, tenantId, async (tx) => {
-      const removed = await tx.deleteFrom('app_user').where('tenant_id', '=', tenantId).where('id', '=', id).returningAll().executeTakeFirst();
+      const removed = await tx
+        .deleteFrom('app_user')
+        .where('tenant_id', '=', tenantId)
+        .where('id', '=', id)
+        .returningAll()
+        .executeTakeFirst();
       if (removed === undefined) return false;
       const before = contentOf(removed);
       await audit.record(tx, { ...actor, tenantId, at: now, action: 'user.removed', target: `user/${id}`, subject: id, before });
@@ -69,5 +82,10 @@ export function createUsersStore({ db, audit }: { readonly db: Kysely<Database>;
 }
 
 function contentOf(row: UserRow): object {
-  return { email: row.email ?? undefined, timeZone: row.time_zone ?? undefined, locale: row.locale ?? undefined, attributes: row.attributes };
+  return {
+    email: row.email ?? undefined,
+    timeZone: row.time_zone ?? undefined,
+    locale: row.locale ?? undefined,
+    attributes: row.attributes,
+  };
 }

@@ -5,7 +5,9 @@ import type { Database } from '../schema.ts';
 export type ApiKeyRow = Selectable<Database['api_key']>;
 
 /** What a presented key turned out to be. Callers outside see one answer for all that is not `valid`. */
-export type Verdict = { readonly outcome: 'valid'; readonly key: ApiKeyRow } | { readonly outcome: 'malformed' | 'unknown' | 'revoked' | 'expired' };
+export type Verdict =
+  | { readonly outcome: 'valid'; readonly key: ApiKeyRow }
+  | { readonly outcome: 'malformed' | 'unknown' | 'revoked' | 'expired' };
 
 /** A new key: its public id and the whole secret, which is never stored. */
 export interface NewSecret {

@@ -26,7 +26,14 @@ export function createSystemTenantsStore(system: Kysely<Database>, audit: AuditS
       const isNew = before === undefined || before.deleted_at !== null;
       await actForTenant(tx, id);
       await audit.record(tx, {
-        ...{ ...actor, tenantId: id, at: now, action: isNew ? 'tenant.created' : 'tenant.changed', target: `tenant/${id}`, after: { name } },
+        ...{
+          ...actor,
+          tenantId: id,
+          at: now,
+          action: isNew ? 'tenant.created' : 'tenant.changed',
+          target: `tenant/${id}`,
+          after: { name },
+        },
         ...(before === undefined ? {} : { before: { name: before.name } }),
       });
       return { created: isNew, tenant };
@@ -64,7 +71,6 @@ export function createSystemTenantsStore(system: Kysely<Database>, audit: AuditS
 
   return { put, get, list, close };
 }
-
 
 /** The audit row is the tenant's own, and only the app role may write it; the transaction goes on as that role. */
 async function actForTenant(tx: Transaction<Database>, tenantId: string): Promise<void> {

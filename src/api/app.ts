@@ -1,0 +1,108 @@
+import cors from 'cors';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import helmet from 'helmet';
+import type { Feature } from '../contracts/features.ts';
+import { apiKeyRoutes } from './api-keys.ts';
+import { eventRoutes } from './events.ts';
+import type { ApiContext } from './lib/context.ts';
+import { mountDocs } from './lib/docs.ts';
+import { mountRoutes } from './lib/mount.ts';
+import { observeRequests } from './lib/observe.ts';
+import { describeRoutes } from './lib/openapi.ts';
+import { HttpProblem, answerProblem } from './lib/problems.ts';
+import type { Route } from './lib/route.ts';
+import { operationRoutes } from './operations/index.ts';
+import { systemRoutes } from './system.ts';
+import { tenantRoutes } from './tenants.ts';
+import { userRoutes } from './users.ts';
+
+const HSTS_MAX_AGE_SECONDS = 31_536_000;
+
+interface FeatureRoutes {
+  /** What the feature's paths begin with, known without loading it. */
+  readonly prefixes: readonly string[];
+  readonly load: () => Promise<(ctx: ApiContext) => Route[]>;
+}
+
+/** Loaded only when it is on. */
+const FEATURE_ROUTES: Readonly<Partial<Record<Feature, FeatureRoutes>>> = {};
+
+/** The whole HTTP side of the product; listens to nothing by itself. */
+export async function createApp(ctx: ApiContext): Promise<Express> {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.set('trust proxy', false);
+  app.set('case sensitive routing', true);
+  app.use(observeRequests(ctx));
+  app.use(
+    helmet({
+      contentSecurityPolicy: API_POLICY,
+      strictTransportSecurity: ctx.http.publicUrl.startsWith('https:') && { maxAge: HSTS_MAX_AGE_SECONDS },
+    }),
+  );
+  if (ctx.http.corsOrigins.length > 0) app.use(cors(corsOptions(ctx.http.corsOrigins)));
+  const routes = [
+    ...(await loadFeatures(ctx)),
+    ...operationRoutes(ctx),
+    ...eventRoutes(ctx),
+    ...userRoutes(ctx),
+    ...apiKeyRoutes(ctx),
+    ...tenantRoutes(ctx),
+    ...systemRoutes(ctx),
+  ];
+  mountRoutes(app, ctx, routes);
+  mountDocs(app, describeRoutes(ctx, routes));
+  app.use((request: Request) => {
+    throw missing(ctx, request.path);
+  });
+  // Express knows an error handler by its four parameters.
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => answerProblem(ctx, error, { request, response }));
+  return app;
+}
+
+/** Answers of the API are data: nothing may load or run from them. */
+const API_POLICY = { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } };
+
+async function loadFeatures(ctx: ApiContext): Promise<Route[]> {
+  const on = Object.entries(FEATURE_ROUTES).filter(([feature]) => ctx.features.includes(feature));
+  const loaded = await Promise.all(on.map(async ([, feature]) => (await feature.load())(ctx)));
+  return loaded.flat();
+}
+
+function missing(ctx: ApiContext, path: string): HttpProblem {
+  const feature = Object.entries(FEATURE_ROUTES).find(([, { prefixes }]) =>
+    prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`)),
+  )?.[0];
+  if (feature === undefined || ctx.features.includes(feature)) return new HttpProblem('route_not_found');
+  return new HttpProblem('feature_off', `This route belongs to the feature ${feature}, which is switched off on this server.`);
+}
+
+function corsOptions(origins: readonly string[]): cors.CorsOptions {
+  return {
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: [
+      'Authorization',
+      'Content-Type',
+      'Idempotency-Key',
+      'If-None-Match',
+      'Last-Event-ID',
+      'Nightshift-Tenant',
+      'Prefer',
+      'X-Request-Id',
+    ],
+    exposedHeaders: [
+      'ETag',
+      'Idempotency-Replayed',
+      'Location',
+      'Preference-Applied',
+      'RateLimit',
+      'RateLimit-Policy',
+      'Retry-After',
+      'X-Request-Id',
+    ],
+    maxAge: 600,
+  };
+}

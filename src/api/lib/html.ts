@@ -1,0 +1,37 @@
+import type { Response } from 'express';
+
+/** Pages of ours load from our own origin and talk to it only. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+export interface PageContent {
+  readonly title: string;
+  /** HTML between header and end of the body. */
+  readonly body: string;
+  readonly head?: string;
+  readonly status?: number;
+}
+
+export function sendPage(response: Response, { title, body, head = '', status = 200 }: PageContent): void {
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'text/html; charset=utf-8');
+  response.setHeader('Content-Security-Policy', PAGE_POLICY);
+  response.setHeader('Cache-Control', 'no-cache');
+  response.end(
+    `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">` +
+      `<title>${escapeHtml(title)}</title>${head}</head><body>${body}</body></html>\n`,
+  );
+}
+
+export function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}

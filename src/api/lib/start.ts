@@ -1,0 +1,138 @@
+import * as z from 'zod';
+import { type Operation, StartFields } from '../../contracts/operation.ts';
+import type { Kind } from '../../contracts/kinds.ts';
+import type { OperationRow, StartFieldValues } from '../../store/operations.ts';
+import type { ApiContext } from './context.ts';
+import { presentOperation } from './present-operation.ts';
+import { HttpProblem } from './problems.ts';
+import type { Idempotency, JsonReply, TenantCaller } from './route.ts';
+import { isTerminal, waitForEnd } from './wait.ts';
+
+const MAX_AHEAD_MS = 10 * 366 * 24 * 3_600_000;
+
+/** What the body of a request that starts work may carry beside its own fields, as parsed. */
+export type StartBody = z.output<z.ZodObject<typeof StartFields>>;
+
+/** How the caller asked: part of every `RouteRequest` of a route that starts work. */
+export interface Asking {
+  readonly auth: TenantCaller;
+  readonly now: Date;
+  readonly idempotency: Idempotency | undefined;
+  readonly waitMs: number;
+  readonly gone: AbortSignal;
+}
+
+export interface StartRequest extends Asking {
+  readonly kind: Kind;
+  readonly input: object;
+  readonly start: StartBody;
+}
+
+/** The schema of a kind's input, with what single fields can't say. */
+export function inputOf(kind: Kind): z.ZodType<Record<string, unknown>> {
+  // The registry pairs each check with the content that it checks.
+  return kind.check === undefined
+    ? kind.content
+    : kind.content.superRefine(kind.check as (input: unknown, context: z.core.$RefinementCtx) => void);
+}
+
+/** The schema of a kind's own route: its input and the common start fields in one object. */
+export function startBodyOf(kind: Kind): z.ZodType<Record<string, unknown>> {
+  const whole = kind.content.extend(StartFields);
+  return kind.check === undefined ? whole : whole.superRefine(kind.check as (input: unknown, context: z.core.$RefinementCtx) => void);
+}
+
+/** The two halves of a body that `startBodyOf` has checked. */
+export function splitStartBody(body: Readonly<Record<string, unknown>>): {
+  readonly input: Record<string, unknown>;
+  readonly start: StartBody;
+} {
+  const entries = Object.entries(body);
+  const start = Object.fromEntries(entries.filter(([name]) => Object.hasOwn(StartFields, name)));
+  // `startBodyOf` has checked these fields by their schemas.
+  return { input: Object.fromEntries(entries.filter(([name]) => !Object.hasOwn(StartFields, name))), start: start as StartBody };
+}
+
+/** Accepts the work and answers with its operation: 202, or 200 when it was there before or has ended while the caller waited. */
+export async function startOperation(ctx: ApiContext, request: StartRequest): Promise<JsonReply> {
+  requireFeature(ctx, request.kind);
+  const { auth, kind, input, idempotency, now } = request;
+  const start = checkStart(request.start, now);
+  const accepted = await ctx.store.operations.accept({
+    tenantId: auth.tenantId,
+    kind,
+    input,
+    start,
+    actor: auth.actor,
+    ownerSubject: auth.subject,
+    idempotency,
+    now,
+  });
+  if (accepted.outcome === 'mismatch') throw new HttpProblem('idempotency_key_reused');
+  return answerStarted(ctx, accepted, request);
+}
+
+/** The answer to work that was accepted, now or before. */
+export async function answerStarted(
+  ctx: ApiContext,
+  accepted: { readonly outcome: 'created' | 'existing' | 'replayed'; readonly operation: OperationRow },
+  asking: Asking,
+): Promise<JsonReply> {
+  const operation = await waitForEnd(ctx, accepted.operation, asking);
+  const hasEnded = asking.waitMs > 0 && isTerminal(operation);
+  const status = accepted.outcome === 'existing' || hasEnded ? 200 : 202;
+  return {
+    status,
+    body: presentOperation(operation, ctx),
+    headers: {
+      Location: `/v1/operations/${operation.id}`,
+      ...(isTerminal(operation) ? {} : { 'Retry-After': '1' }),
+      ...(accepted.outcome === 'replayed' ? { 'Idempotency-Replayed': 'true' } : {}),
+      ...(asking.waitMs > 0 ? { 'Preference-Applied': `wait=${asking.waitMs / 1000}` } : {}),
+    },
+  };
+}
+
+/** @throws {HttpProblem} feature_off */
+export function requireFeature(ctx: Pick<ApiContext, 'features'>, kind: Kind): void {
+  if (kind.feature === 'core' || ctx.features.includes(kind.feature)) return;
+  throw new HttpProblem(
+    'feature_off',
+    `The kind ${kind.name} belongs to the feature ${kind.feature}, which is switched off on this server.`,
+  );
+}
+
+/** An instant in the future, for starts. @throws {HttpProblem} when it is too far away */
+export function checkStartAt(text: string, now: Date): Date {
+  return instantWithin('startAt', text, now);
+}
+
+/** An operation for the examples in OpenAPI. */
+export function exampleOperation(kind: string, overrides: Partial<Operation> = {}): Operation {
+  const id = '019ab6a0-7c00-7000-8000-000000000001';
+  return {
+    ...{ id, object: 'operation', kind, status: 'accepted', phase: 'accepted', tags: ['welcome'], metadata: { customer: 'c_42' } },
+    ...{ createdAt: '2026-11-24T22:00:00.000Z', rootId: id, attempt: 1 },
+    links: { self: `/v1/operations/${id}`, stream: `/v1/operations/${id}/stream` },
+    ...overrides,
+  };
+}
+
+function checkStart(start: StartBody, now: Date): StartFieldValues {
+  const startAt = start.startAt === undefined ? undefined : instantWithin('startAt', start.startAt, now);
+  const expiresAt = start.expiresAt === undefined ? undefined : instantWithin('expiresAt', start.expiresAt, now);
+  const earliest = startAt !== undefined && startAt > now ? startAt : now;
+  if (expiresAt !== undefined && expiresAt <= earliest) throw badInstant('expiresAt', 'must be later than now and than startAt');
+  return { startAt, expiresAt, priority: start.priority, tags: start.tags, metadata: start.metadata };
+}
+
+function instantWithin(field: string, text: string, now: Date): Date {
+  const instant = new Date(text);
+  const isWithin = instant.getTime() >= 0 && instant.getTime() <= now.getTime() + MAX_AHEAD_MS;
+  if (!isWithin) throw badInstant(field, 'must be after 1970 and at most 10 years ahead');
+  return instant;
+}
+
+function badInstant(field: string, message: string): HttpProblem {
+  return new HttpProblem('invalid_request', `/${field} ${message}.`, { errors: [{ pointer: `/${field}`, message }] });
+}

@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import type { Kind, Kinds } from '../../contracts/kinds.ts';
+import { Operation, OperationStatusSchema, StartFields } from '../../contracts/operation.ts';
+import { InstantParameter, PageQuery, UuidParams, pageOf } from '../../contracts/routes.ts';
+import type { OperationFilter, OperationRow, PageRequest } from '../../store/operations.ts';
+import type { ApiContext } from '../lib/context.ts';
+import { cutPage, readTimeCursor, writeCursor } from '../lib/pages.ts';
+import { presentOperation } from '../lib/present-operation.ts';
+import { HttpProblem } from '../lib/problems.ts';
+import { type JsonReply, type ResponseSpec, type Route, tenantRoute } from '../lib/route.ts';
+import { exampleOperation, inputOf, startOperation } from '../lib/start.ts';
+import { isTerminal } from '../lib/wait.ts';
+import { findOperation, readableKinds, requireKind, scopesFor } from './access.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const TAG = 'Operations';
+
+const OperationPage = pageOf(Operation, 'OperationPage');
+
+const ListQuery = z.object({
+  kind: z.string().min(1).max(64).optional().meta({ description: 'Only operations of this kind.', example: 'email' }),
+  status: OperationStatusSchema.optional(),
+  tag: z.string().min(1).max(64).optional().meta({ description: 'Only operations with this tag.', example: 'welcome' }),
+  text: z.string().min(1).max(200).optional().meta({ description: 'Looked for in id, tags, metadata and input.', example: 'c_42' }),
+  createdAfter: InstantParameter.optional().meta({ description: 'Accepted at this instant or later.' }),
+  createdBefore: InstantParameter.optional().meta({ description: 'Accepted before this instant.' }),
+  ...PageQuery,
+});
+
+/** Answers of every route that takes work on. */
+export function startedResponses(kind: string): Readonly<Record<number, ResponseSpec>> {
+  const ended = { status: 'succeeded', phase: 'succeeded', finishedAt: '2026-11-24T22:00:01.000Z' } as const;
+  return {
+    200: {
+      description: 'The work was there before under its natural key, or it has ended while the caller waited, with whatever outcome.',
+      schema: Operation,
+      example: exampleOperation(kind, ended),
+    },
+    202: {
+      description: 'Accepted: it is stored and will be done.',
+      schema: Operation,
+      example: exampleOperation(kind),
+      headers: {
+        Location: 'Where the operation is.',
+        'Retry-After': 'Seconds until it is worth looking again.',
+        'Idempotency-Replayed': '`true` when the `Idempotency-Key` had been used for this request before.',
+      },
+    },
+  };
+}
+
+export function startAndListRoutes(ctx: ApiContext): Route[] {
+  return [startRoute(ctx), listRoute(ctx), getRoute(ctx)];
+}
+
+function startRoute(ctx: ApiContext): Route {
+  const kinds = Object.values(ctx.kinds);
+  return tenantRoute(scopesFor(ctx.kinds, 'start'), {
+    method: 'post',
+    path: '/v1/operations',
+    operationId: 'startOperation',
+    summary: 'Start work of any kind',
+    description: 'Stores the request and answers at once; the work is done in the background, whatever crashes meanwhile.',
+    tag: TAG,
+    body: startSchema(ctx.kinds),
+    bodyExamples: Object.fromEntries(kinds.map((kind) => [kind.name, { kind: kind.name, input: kind.example, tags: ['welcome'] }])),
+    responses: startedResponses('email'),
+    problems: ['feature_off'],
+    idempotent: true,
+    startsWork: true,
+    async handler(request) {
+      const { kind: name, input, ...start } = request.body;
+      const kind = ctx.kinds[name];
+      if (kind === undefined) throw new HttpProblem('invalid_request');
+      requireKind(request.auth, kind, 'start');
+      return startOperation(ctx, { ...request, kind, input, start });
+    },
+  });
+}
+
+function listRoute(ctx: ApiContext): Route {
+  return tenantRoute(scopesFor(ctx.kinds, 'read'), {
+    method: 'get',
+    path: '/v1/operations',
+    operationId: 'listOperations',
+    summary: 'List operations',
+    description: 'Newest first. A key that may read some kinds only sees operations of these.',
+    tag: TAG,
+    query: ListQuery,
+    responses: {
+      200: {
+        description: 'One page.',
+        schema: OperationPage,
+        example: { data: [exampleOperation('email')], hasMore: false, nextCursor: null },
+      },
+    },
+    problems: ['invalid_cursor'],
+    async handler({ query, auth }) {
+      const { limit, cursor, createdAfter, createdBefore, ...rest } = query;
+      const filter: OperationFilter = {
+        ...rest,
+        createdAfter: createdAfter === undefined ? undefined : new Date(createdAfter),
+        createdBefore: createdBefore === undefined ? undefined : new Date(createdBefore),
+        ownerSubject: auth.kind === 'token' ? auth.subject : undefined,
+      };
+      const page = { limit: limit + 1, cursor: readTimeCursor(cursor, UUID) };
+      const { rows, hasMore } = cutPage(
+        await listAllowed(ctx, { tenantId: auth.tenantId, filter, page, kinds: readableKinds(auth, ctx.kinds) }),
+        limit,
+      );
+      const last = rows.at(-1);
+      const nextCursor = hasMore && last !== undefined ? writeCursor([last.created_at.toISOString(), last.id]) : null;
+      return { status: 200, body: { data: rows.map((row) => presentOperation(row, ctx)), hasMore, nextCursor } };
+    },
+  });
+}
+
+function getRoute(ctx: ApiContext): Route {
+  return tenantRoute(scopesFor(ctx.kinds, 'read'), {
+    method: 'get',
+    path: '/v1/operations/{id}',
+    operationId: 'getOperation',
+    summary: 'Look at an operation',
+    description: 'While it runs, `Retry-After` says when it is worth looking again. For news as they happen, read its stream.',
+    tag: TAG,
+    params: UuidParams,
+    headers: { 'If-None-Match': 'The `ETag` of the last answer: 304 when nothing has changed since.' },
+    responses: {
+      200: {
+        description: 'The operation.',
+        schema: Operation,
+        example: exampleOperation('email', {
+          status: 'running',
+          phase: 'sending',
+          progress: { done: 1, total: 3, unit: 'recipients', percent: 33 },
+        }),
+        headers: { ETag: 'Changes whenever the answer does.' },
+      },
+      304: { description: 'Nothing has changed.' },
+    },
+    problems: ['not_found'],
+    async handler(request) {
+      return revalidated(presentOperation(await findOperation(ctx, request, 'read'), ctx), request.ifNoneMatch);
+    },
+  });
+}
+
+/** 304 when the caller has this answer already. */
+function revalidated(operation: Operation, ifNoneMatch: string | undefined): JsonReply {
+  const etag = `"${createHash('sha256').update(JSON.stringify(operation)).digest('base64url').slice(0, 22)}"`;
+  const headers = { ETag: etag, 'Cache-Control': 'private, no-cache', ...(isTerminal(operation) ? {} : { 'Retry-After': '1' }) };
+  const known = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  if (known.includes(etag) || known.includes('*')) return { status: 304, headers };
+  return { status: 200, body: operation, headers };
+}
+
+interface ListRequest {
+  readonly tenantId: string;
+  readonly filter: OperationFilter;
+  readonly page: PageRequest;
+  /** Undefined: all. */
+  readonly kinds: readonly string[] | undefined;
+}
+
+/** A caller who may read some kinds only gets these, merged into one order. */
+async function listAllowed(ctx: ApiContext, { tenantId, filter, page, kinds }: ListRequest): Promise<readonly OperationRow[]> {
+  if (kinds === undefined) return ctx.store.operations.list(tenantId, filter, page);
+  const wanted = kinds.filter((kind) => filter.kind === undefined || filter.kind === kind);
+  const lists = await Promise.all(wanted.map((kind) => ctx.store.operations.list(tenantId, { ...filter, kind }, page)));
+  return lists.flat().toSorted(newestFirst).slice(0, page.limit);
+}
+
+function newestFirst(a: OperationRow, b: OperationRow): number {
+  return b.created_at.getTime() - a.created_at.getTime() || (a.id < b.id ? 1 : -1);
+}
+
+interface StartKindBody extends z.output<z.ZodObject<typeof StartFields>> {
+  readonly kind: string;
+  readonly input: Record<string, unknown>;
+}
+
+function startSchema(kinds: Kinds): z.ZodType<StartKindBody> {
+  const options = Object.values(kinds).map((kind) => optionFor(kind));
+  const [first, ...rest] = options;
+  if (first === undefined) throw new Error('there must be one kind at least');
+  return z.discriminatedUnion('kind', [first, ...rest]).meta({ id: 'StartOperation' });
+}
+
+function optionFor(kind: Kind) {
+  return z
+    .strictObject({ kind: z.literal(kind.name), input: inputOf(kind), ...StartFields })
+    .meta({ id: `Start_${kind.name}`, title: kind.title });
+}
