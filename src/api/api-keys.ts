@@ -11,7 +11,10 @@ const TAG = 'API keys';
 const KEY_ID = /^[a-z0-9]{8}$/;
 
 const EXAMPLE_KEY: ApiKey = {
-  ...{ id: 'k3v9x2ab', object: 'apiKey', createdAt: '2026-11-24T22:00:00.000Z', name: 'web shop' },
+  id: 'k3v9x2ab',
+  object: 'apiKey',
+  createdAt: '2026-11-24T22:00:00.000Z',
+  name: 'web shop',
   scopes: ['email:write', 'operations:read'],
 };
 const EXAMPLE_SECRET = 'ns_k3v9x2ab_mJ2u0mXv8a3pQ5r7t9w1y3A5C7E9G1I3K5M7O9Q1S3Ue4c1d2';
@@ -127,7 +130,11 @@ function checkExpiry(text: string, now: Date): Date {
 
 function presentKey(row: ApiKeyRow): ApiKey {
   return {
-    ...{ id: row.id, object: 'apiKey', createdAt: row.created_at.toISOString(), name: row.name, scopes: row.scopes },
+    id: row.id,
+    object: 'apiKey',
+    createdAt: row.created_at.toISOString(),
+    name: row.name,
+    scopes: row.scopes,
     ...(row.expires_at === null ? {} : { expiresAt: row.expires_at.toISOString() }),
     ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at.toISOString() }),
   };

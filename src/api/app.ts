@@ -57,7 +57,7 @@ export async function createApp(ctx: ApiContext): Promise<Express> {
   app.use((request: Request) => {
     throw missing(ctx, request.path);
   });
-  // Express knows an error handler by its four parameters.
+  // oxlint-disable-next-line max-params -- Express knows an error handler by its four parameters.
   app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => answerProblem(ctx, error, { request, response }));
   return app;
 }

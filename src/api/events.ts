@@ -6,8 +6,13 @@ import { cutPage } from './lib/pages.ts';
 import { type Route, tenantRoute } from './lib/route.ts';
 
 const EXAMPLE: z.infer<typeof PlatformEvent> = {
-  ...{ id: '019ab6a0-7c00-7000-8000-0000000000e1', object: 'event', type: 'operation.succeeded', position: 17 },
-  ...{ createdAt: '2026-11-24T22:00:01.000Z', operationId: '019ab6a0-7c00-7000-8000-000000000001', data: { kind: 'email' } },
+  id: '019ab6a0-7c00-7000-8000-0000000000e1',
+  object: 'event',
+  type: 'operation.succeeded',
+  position: 17,
+  createdAt: '2026-11-24T22:00:01.000Z',
+  operationId: '019ab6a0-7c00-7000-8000-000000000001',
+  data: { kind: 'email' },
 };
 
 /** What happened, in an order that misses nothing. */
@@ -40,7 +45,11 @@ export function eventRoutes(ctx: ApiContext): Route[] {
 
 function presentEvent(row: EventRow): z.infer<typeof PlatformEvent> {
   return {
-    ...{ id: row.id, object: 'event', type: row.type, position: row.position, createdAt: row.created_at.toISOString() },
+    id: row.id,
+    object: 'event',
+    type: row.type,
+    position: row.position,
+    createdAt: row.created_at.toISOString(),
     ...(row.operation_id === null ? {} : { operationId: row.operation_id }),
     data: row.data,
   };

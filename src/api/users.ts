@@ -116,11 +116,13 @@ function removeRoute(ctx: ApiContext): Route {
 
 function presentUser(row: UserRow): z.infer<typeof User> {
   return {
-    ...{ id: row.id, object: 'user', createdAt: row.created_at.toISOString(), updatedAt: row.updated_at.toISOString() },
+    id: row.id,
+    object: 'user',
+    createdAt: row.created_at.toISOString(),
+    updatedAt: row.updated_at.toISOString(),
     ...(row.email === null ? {} : { email: row.email }),
     ...(row.time_zone === null ? {} : { timeZone: row.time_zone }),
     ...(row.locale === null ? {} : { locale: row.locale }),
-    // Written only by put, with the contract's values.
     attributes: row.attributes as z.infer<typeof User>['attributes'],
   };
 }

@@ -36,15 +36,18 @@ export function createApiKeysStore({ db, audit }: { readonly db: Kysely<Database
       const key = await tx
         .insertInto('api_key')
         .values({
-          ...{ id, tenant_id: tenantId, kind: 'key', secret_hash: hashSecret(secret), name: request.name, scopes: [...request.scopes] },
-          ...{
-            subject: null,
-            resources: null,
-            created_at: now,
-            expires_at: request.expiresAt ?? null,
-            revoked_at: null,
-            last_used_at: null,
-          },
+          id,
+          tenant_id: tenantId,
+          kind: 'key',
+          secret_hash: hashSecret(secret),
+          name: request.name,
+          scopes: [...request.scopes],
+          subject: null,
+          resources: null,
+          created_at: now,
+          expires_at: request.expiresAt ?? null,
+          revoked_at: null,
+          last_used_at: null,
         })
         .returningAll()
         .executeTakeFirstOrThrow();
@@ -60,7 +63,14 @@ export function createApiKeysStore({ db, audit }: { readonly db: Kysely<Database
     if (idempotency === undefined) return undefined;
     const claimed = await tx
       .insertInto('idempotency')
-      .values({ ...{ tenant_id: tenantId, ...idempotency, status: 201 }, ...{ object_type: 'api_key', object_id: id, created_at: now } })
+      .values({
+        tenant_id: tenantId,
+        ...idempotency,
+        status: 201,
+        object_type: 'api_key',
+        object_id: id,
+        created_at: now,
+      })
       .onConflict((conflict) => conflict.columns(['tenant_id', 'key']).doNothing())
       .returning('key')
       .executeTakeFirst();

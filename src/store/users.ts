@@ -29,8 +29,11 @@ export function createUsersStore({ db, audit }: { readonly db: Kysely<Database>;
         .forUpdate()
         .executeTakeFirst();
       const values = {
-        ...{ email: content.email ?? null, time_zone: content.timeZone ?? null, locale: content.locale ?? null },
-        ...{ attributes: JSON.stringify(content.attributes), updated_at: now },
+        email: content.email ?? null,
+        time_zone: content.timeZone ?? null,
+        locale: content.locale ?? null,
+        attributes: JSON.stringify(content.attributes),
+        updated_at: now,
       };
       const user = await tx
         .insertInto('app_user')
@@ -39,8 +42,13 @@ export function createUsersStore({ db, audit }: { readonly db: Kysely<Database>;
         .returningAll()
         .executeTakeFirstOrThrow();
       await audit.record(tx, {
-        ...{ ...actor, tenantId, at: now, action: before === undefined ? 'user.created' : 'user.changed' },
-        ...{ target: `user/${id}`, subject: id, after: content },
+        ...actor,
+        tenantId,
+        at: now,
+        action: before === undefined ? 'user.created' : 'user.changed',
+        target: `user/${id}`,
+        subject: id,
+        after: content,
         ...(before === undefined ? {} : { before: contentOf(before) }),
       });
       return { created: before === undefined, user };

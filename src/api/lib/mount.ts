@@ -62,10 +62,17 @@ function createHandle(ctx: ApiContext, authenticator: ReturnType<typeof createAu
     const raw = route.body === undefined ? undefined : await readJson(request, ctx.http.bodyLimitBytes);
     const body = checkBody(route, raw);
     const reply = await route.handler({
-      ...{ params, query: checkedQuery, body, auth, now: ctx.clock(), requestId: requestIdOf(response), gone: goneSignal(response) },
-      ...{ idempotency: route.idempotent === true ? readIdempotency(request, raw) : undefined },
-      ...{ waitMs: route.startsWork === true ? readWaitMs(request) : 0, ifNoneMatch: request.headers['if-none-match'] },
-      ...{ lastEventId: singleHeader(request, 'last-event-id') },
+      params,
+      query: checkedQuery,
+      body,
+      auth,
+      now: ctx.clock(),
+      requestId: requestIdOf(response),
+      gone: goneSignal(response),
+      idempotency: route.idempotent === true ? readIdempotency(request, raw) : undefined,
+      waitMs: route.startsWork === true ? readWaitMs(request) : 0,
+      ifNoneMatch: request.headers['if-none-match'],
+      lastEventId: singleHeader(request, 'last-event-id'),
     } satisfies RouteRequest<unknown, unknown, unknown, Caller | undefined>);
     await answer(reply, request, response);
   };

@@ -17,8 +17,11 @@ export function observeRequests({ registry, log }: ApiContext): RequestHandler {
     registers: [registry],
   });
   const durations = new Histogram({
-    ...{ name: 'nightshift_http_request_duration_seconds', help: 'Time until the answer was written; streams count until they end.' },
-    ...{ labelNames, buckets: DURATION_BUCKETS_SECONDS, registers: [registry] },
+    name: 'nightshift_http_request_duration_seconds',
+    help: 'Time until the answer was written; streams count until they end.',
+    labelNames,
+    buckets: DURATION_BUCKETS_SECONDS,
+    registers: [registry],
   });
 
   return (request: Request, response: Response, next: NextFunction): void => {

@@ -33,8 +33,13 @@ export function describeRoutes(ctx: Pick<ApiContext, 'http' | 'version'>, routes
   return createDocument({
     openapi: '3.1.0',
     info: {
-      ...{ title: 'Nightshift', version: ctx.version, description: DESCRIPTION },
-      license: { name: 'MIT', identifier: 'MIT' },
+      title: 'Nightshift',
+      version: ctx.version,
+      description: DESCRIPTION,
+      license: {
+        name: 'MIT',
+        identifier: 'MIT',
+      },
     },
     servers: [{ url: '/', description: 'The server that this document comes from.' }],
     tags: [...featureTags, ...TAGS],
@@ -52,12 +57,10 @@ function describeRoute(route: Route, publicUrl: string): ZodOpenApiOperationObje
   const needs = access.kind === 'tenant' ? ` Needs the scope ${access.scopes.map((scope) => `\`${scope}\``).join(' or ')}.` : '';
   const platform = access.kind === 'platform' ? ' Needs a platform key.' : '';
   return {
-    ...{
-      operationId: route.operationId,
-      summary: route.summary,
-      description: `${route.description}${needs}${platform}`,
-      tags: [route.tag],
-    },
+    operationId: route.operationId,
+    summary: route.summary,
+    description: `${route.description}${needs}${platform}`,
+    tags: [route.tag],
     security: access.kind === 'public' ? [] : [{ key: [] }],
     requestParams: {
       ...(route.params === undefined ? {} : { path: route.params }),

@@ -8,10 +8,16 @@ export function presentOperation(row: OperationRow, ctx: Pick<ApiContext, 'kinds
   const resource = ctx.kinds[row.kind]?.resource?.(row.root_id);
   const temporal = ctx.temporalUiLink?.(row.workflow_id);
   return {
-    ...{ id: row.id, object: 'operation', kind: row.kind, status: row.status, phase: row.phase },
+    id: row.id,
+    object: 'operation',
+    kind: row.kind,
+    status: row.status,
+    phase: row.phase,
     ...(row.progress === null ? {} : { progress: presentProgress(row.progress, row) }),
     ...(row.message === null ? {} : { message: row.message }),
-    ...{ tags: row.tags, metadata: row.metadata, createdAt: row.created_at.toISOString() },
+    tags: row.tags,
+    metadata: row.metadata,
+    createdAt: row.created_at.toISOString(),
     ...instant('startAt', row.start_at),
     ...instant('expiresAt', row.expires_at),
     ...instant('startedAt', row.started_at),
@@ -22,7 +28,8 @@ export function presentOperation(row: OperationRow, ctx: Pick<ApiContext, 'kinds
     ...(row.paused ? { paused: true } : {}),
     ...(row.cancel_rejected === null ? {} : { cancelRejected: 'too_late' as const }),
     ...(row.retry_of === null ? {} : { retryOf: row.retry_of }),
-    ...{ rootId: row.root_id, attempt: row.attempt },
+    rootId: row.root_id,
+    attempt: row.attempt,
     links: {
       self,
       stream: `${self}/stream`,

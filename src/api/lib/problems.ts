@@ -55,7 +55,7 @@ export function answerProblem(ctx: ApiContext, error: unknown, exchange: { reado
   const problem = toProblem(error, ctx.isUnavailable);
   if (problem.code === 'internal') ctx.log.error({ err: error, requestId: requestIdOf(response) }, 'request failed');
   if (problem.code === 'unavailable') ctx.log.warn({ err: error, requestId: requestIdOf(response) }, 'database away');
-  if (response.headersSent || request.destroyed) {
+  if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }

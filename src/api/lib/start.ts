@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import type * as z from 'zod';
 import { type Operation, StartFields } from '../../contracts/operation.ts';
 import type { Kind } from '../../contracts/kinds.ts';
 import type { OperationRow, StartFieldValues } from '../../store/operations.ts';
@@ -111,9 +111,20 @@ export function checkStartAt(text: string, now: Date): Date {
 export function exampleOperation(kind: string, overrides: Partial<Operation> = {}): Operation {
   const id = '019ab6a0-7c00-7000-8000-000000000001';
   return {
-    ...{ id, object: 'operation', kind, status: 'accepted', phase: 'accepted', tags: ['welcome'], metadata: { customer: 'c_42' } },
-    ...{ createdAt: '2026-11-24T22:00:00.000Z', rootId: id, attempt: 1 },
-    links: { self: `/v1/operations/${id}`, stream: `/v1/operations/${id}/stream` },
+    id,
+    object: 'operation',
+    kind,
+    status: 'accepted',
+    phase: 'accepted',
+    tags: ['welcome'],
+    metadata: { customer: 'c_42' },
+    createdAt: '2026-11-24T22:00:00.000Z',
+    rootId: id,
+    attempt: 1,
+    links: {
+      self: `/v1/operations/${id}`,
+      stream: `/v1/operations/${id}/stream`,
+    },
     ...overrides,
   };
 }

@@ -86,21 +86,29 @@ function streamRoute(ctx: ApiContext): Route {
 }
 
 const EXAMPLE_ENTRY: z.infer<typeof TimelineEntry> = {
-  ...{ id: '019ab6a0-7c00-7000-8000-0000000000f1', object: 'timelineEntry', activity: 'sendEmail', activityId: '1', runId: '7c1d' },
-  ...{ attempt: 1, startedAt: '2026-11-24T22:00:00.100Z', finishedAt: '2026-11-24T22:00:00.300Z', outcome: 'failed' },
-  error: { type: 'OutsideUnavailable', message: 'the mail server did not answer' },
+  id: '019ab6a0-7c00-7000-8000-0000000000f1',
+  object: 'timelineEntry',
+  activity: 'sendEmail',
+  activityId: '1',
+  runId: '7c1d',
+  attempt: 1,
+  startedAt: '2026-11-24T22:00:00.100Z',
+  finishedAt: '2026-11-24T22:00:00.300Z',
+  outcome: 'failed',
+  error: {
+    type: 'OutsideUnavailable',
+    message: 'the mail server did not answer',
+  },
 };
 
 function presentEntry(row: TimelineRow): z.infer<typeof TimelineEntry> {
   return {
-    ...{
-      id: row.id,
-      object: 'timelineEntry',
-      activity: row.activity,
-      activityId: row.activity_id,
-      runId: row.run_id,
-      attempt: row.attempt,
-    },
+    id: row.id,
+    object: 'timelineEntry',
+    activity: row.activity,
+    activityId: row.activity_id,
+    runId: row.run_id,
+    attempt: row.attempt,
     startedAt: row.started_at.toISOString(),
     ...(row.finished_at === null ? {} : { finishedAt: row.finished_at.toISOString() }),
     ...(row.outcome === null ? {} : { outcome: row.outcome }),

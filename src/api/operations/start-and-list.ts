@@ -150,8 +150,8 @@ function getRoute(ctx: ApiContext): Route {
 function revalidated(operation: Operation, ifNoneMatch: string | undefined): JsonReply {
   const etag = `"${createHash('sha256').update(JSON.stringify(operation)).digest('base64url').slice(0, 22)}"`;
   const headers = { ETag: etag, 'Cache-Control': 'private, no-cache', ...(isTerminal(operation) ? {} : { 'Retry-After': '1' }) };
-  const known = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  if (known.includes(etag) || known.includes('*')) return { status: 304, headers };
+  const known = new Set((ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, '')));
+  if (known.has(etag) || known.has('*')) return { status: 304, headers };
   return { status: 200, body: operation, headers };
 }
 

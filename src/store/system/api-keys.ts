@@ -102,8 +102,18 @@ export function createSystemApiKeysStore(system: Kysely<Database>) {
     await system
       .insertInto('api_key')
       .values({
-        ...{ id, kind, tenant_id: tenantId ?? null, secret_hash: hashSecret(secret), name, scopes: ['*'] },
-        ...{ subject: null, resources: null, created_at: now, expires_at: null, revoked_at: null, last_used_at: null },
+        id,
+        kind,
+        tenant_id: tenantId ?? null,
+        secret_hash: hashSecret(secret),
+        name,
+        scopes: ['*'],
+        subject: null,
+        resources: null,
+        created_at: now,
+        expires_at: null,
+        revoked_at: null,
+        last_used_at: null,
       })
       .onConflict((conflict) => conflict.column('id').doNothing())
       .execute();

@@ -26,14 +26,12 @@ export function createSystemTenantsStore(system: Kysely<Database>, audit: AuditS
       const isNew = before === undefined || before.deleted_at !== null;
       await actForTenant(tx, id);
       await audit.record(tx, {
-        ...{
-          ...actor,
-          tenantId: id,
-          at: now,
-          action: isNew ? 'tenant.created' : 'tenant.changed',
-          target: `tenant/${id}`,
-          after: { name },
-        },
+        ...actor,
+        tenantId: id,
+        at: now,
+        action: isNew ? 'tenant.created' : 'tenant.changed',
+        target: `tenant/${id}`,
+        after: { name },
         ...(before === undefined ? {} : { before: { name: before.name } }),
       });
       return { created: isNew, tenant };
