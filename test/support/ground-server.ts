@@ -5,11 +5,6 @@ import { rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { createDatabases } from './databases.ts';
-import { startTemporal, startTestServer } from './servers.ts';
-
-/** One namespace per test file; taken in order. */
-const NAMESPACES = Array.from({ length: 80 }, (_, index) => `t${String(index + 1).padStart(2, '0')}`);
 
 /** What can be asked for, and what is answered. */
 export interface GroundValues {
@@ -32,12 +27,17 @@ type Release = () => Promise<void>;
 
 const folder = process.argv[2] ?? '';
 const started: Promise<{ stop(): Promise<void> }>[] = [];
-const freeNamespaces = [...NAMESPACES];
 
-const databases = lazily(() => start(createDatabases(join(folder, 'postgres'))));
-const temporal = lazily(() => start(startTemporal(NAMESPACES)));
+// What loads slowly is imported when it is needed.
+const databases = lazily(async () => {
+  const { createDatabases } = await import('./databases.ts');
+  return await start(createDatabases(join(folder, 'postgres')));
+});
+const temporal = lazily(async () => {
+  const { startTemporal } = await import('./servers.ts');
+  return await start(startTemporal());
+});
 const bundlePath = lazily(async () => {
-  // Loading the bundler takes longer than starting PostgreSQL.
   const { buildTestBundle } = await import('./bundle.ts');
   return await buildTestBundle(join(folder, 'workflow-bundle.js'));
 });
@@ -49,15 +49,14 @@ const give: { readonly [Want in keyof GroundValues]: (releases: Release[]) => Pr
     return { databaseUrl: database.databaseUrl, ownerUrl: database.ownerUrl };
   },
   async temporal() {
-    const { address } = await temporal();
-    const namespace = freeNamespaces.shift();
-    if (namespace === undefined) throw new Error(`All ${NAMESPACES.length} namespaces are taken: raise NAMESPACES in ground-server.ts.`);
-    return { temporalAddress: address, namespace };
+    const { address, takeNamespace } = await temporal();
+    return { temporalAddress: address, namespace: await takeNamespace() };
   },
   async bundle() {
     return { bundlePath: await bundlePath() };
   },
   async testServer(releases) {
+    const { startTestServer } = await import('./servers.ts');
     const { address, stop } = await start(startTestServer());
     releases.push(stop);
     return { testServerAddress: address };

@@ -1,10 +1,8 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { SEARCH_ATTRIBUTES } from '../../src/contracts/pure/search-attributes.ts';
 import { useTestServer } from './ground.ts';
+import { addSearchAttributes } from './servers.ts';
 
 const NAMESPACE = 'default';
-/** INDEXED_VALUE_TYPE_KEYWORD of Temporal's API. */
-const KEYWORD = 2;
 
 /**
  * A Temporal environment whose time skips ahead while a workflow's result is awaited; on a server of this file's own. Call `teardown()`
@@ -19,9 +17,6 @@ export async function useSkippedTime(): Promise<TestWorkflowEnvironment> {
     namespace: NAMESPACE,
     supportsTimeSkipping: true,
   });
-  await environment.connection.operatorService.addSearchAttributes({
-    namespace: NAMESPACE,
-    searchAttributes: Object.fromEntries(Object.values(SEARCH_ATTRIBUTES).map((name) => [name, KEYWORD])),
-  });
+  await addSearchAttributes(environment.connection, NAMESPACE);
   return environment;
 }
