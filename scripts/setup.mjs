@@ -3,7 +3,19 @@
 // runs on any Node from 18 on and before anything is installed. Does nothing, without network, when all is there.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { CACHE_DIR, findTemporalCli, findTestServer, isExecutable, ROOT, VERSIONS } from '../src/embedded/find-binaries.mjs';
 import { fetchBinary } from './setup-binaries.mjs';

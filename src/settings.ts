@@ -133,7 +133,7 @@ export const settingsSchema = z.object({
   }),
   DATABASE_POOL_SIZE: setting(wholeNumber(1, 1000), {
     group: 'Database',
-    description: 'Connections that one process opens at most for tenants’ work.',
+    description: 'Connections that one process opens at most.',
     unset: '10',
     unit: 'connections',
   }),
@@ -171,7 +171,7 @@ export const settingsSchema = z.object({
   }),
   MAIL_LOOKUP_URL: setting(webUrl, {
     group: 'Mail',
-    description: 'Mailbox API that can be asked whether a message arrived (MailDev’s GET /api/email).',
+    description: 'Address of a MailDev that can be asked whether a message arrived.',
     unset: 'that of the embedded mailbox, else none',
   }),
   MAIL_FROM: setting(text.min(3, 'must be a mail address, with or without a name'), {

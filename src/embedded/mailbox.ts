@@ -10,7 +10,7 @@ const MODULE = fileURLToPath(new URL('./mailbox-main.ts', import.meta.url));
 export interface EmbeddedMailbox {
   readonly spec: ChildSpec;
   readonly smtpUrl: string;
-  /** Answers `?headers.message-id=<…>` with the mails that carry it; `envelope.to` tells who got each. */
+  /** MailDev's API is below it: `/api/email?headers.message-id=<…>` lists mails, `envelope.to` tells who got each. */
   readonly lookupUrl: string;
   readonly pageUrl: string;
 }
@@ -27,7 +27,7 @@ export function createMailbox(server: {
   const pageUrl = `http://127.0.0.1:${server.webPort}`;
   return {
     smtpUrl: `smtp://127.0.0.1:${server.smtpPort}`,
-    lookupUrl: `${pageUrl}/api/email`,
+    lookupUrl: pageUrl,
     pageUrl,
     spec: {
       name: 'mailbox',
