@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
@@ -9,17 +10,18 @@ import { createHttpServer } from '../../src/api/lib/http-server.ts';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import { FEATURES } from '../../src/contracts/features.ts';
 import { KINDS } from '../../src/contracts/kinds.ts';
+import { Problem } from '../../src/contracts/problems.ts';
 import { startStreamHub } from '../../src/control/stream-hub.ts';
 import { isConnectionError, openDatabases } from '../../src/store/database.ts';
 import { type Store, createStore } from '../../src/store/index.ts';
-import { useDatabase } from '../support/ground.ts';
+import { type GroundDatabase, useDatabase } from '../support/ground.ts';
 
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
   /** The JSON body; an empty object when there is none. */
-  readonly body: Record<string, any>; // oxlint-disable-line no-explicit-any -- tests look into answers of every shape
+  readonly body: any; // oxlint-disable-line typescript/no-explicit-any -- tests look into answers of every shape
 }
 
 export interface CallOptions {
@@ -33,7 +35,6 @@ export interface Api extends AsyncDisposable {
   readonly port: number;
   readonly store: Store;
   readonly context: ApiContext;
-  readonly owner: pg.Pool;
   readonly stop: AbortController;
   /** What was logged, parsed. */
   readonly logged: Record<string, unknown>[];
@@ -43,13 +44,15 @@ export interface Api extends AsyncDisposable {
   newTenant(): Promise<{ readonly id: string; readonly key: string }>;
   newKey(tenantId: string, scopes: readonly string[], expiresAt?: Date): Promise<{ readonly id: string; readonly key: string }>;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  /** Runs SQL as a tenant: for what no route shows or does. */
+  sql(tenantId: string, text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
 }
 
 let count = 0;
 
 /** The HTTP side over a real database; nothing starts the work that it accepts. */
-export async function startApi(overrides: Partial<ApiContext> = {}): Promise<Api> {
-  const { databaseUrl, ownerUrl } = await useDatabase();
+export async function startApi(overrides: Partial<ApiContext> = {}, database?: GroundDatabase): Promise<Api> {
+  const { databaseUrl } = database ?? (await useDatabase());
   const databases = openDatabases({ url: databaseUrl, systemUrl: databaseUrl, directUrl: databaseUrl, poolSize: 10 });
   const store = createStore(databases, createDispatchBridge());
   const logged: Record<string, unknown>[] = [];
@@ -78,8 +81,20 @@ export async function startApi(overrides: Partial<ApiContext> = {}): Promise<Api
   const url = `http://127.0.0.1:${port}`;
   const platformKey = store.system.apiKeys.newSecret().secret;
   await store.system.apiKeys.ensure({ secret: platformKey, kind: 'platform', name: 'test', now: new Date() });
-  const owner = new pg.Pool({ connectionString: ownerUrl, max: 4 });
-  owner.on('error', () => undefined);
+  const pool = new pg.Pool({ connectionString: databaseUrl, options: '-c role=nightshift_app', max: 4 });
+
+  async function sql(tenantId: string, text: string, values: readonly unknown[] = []) {
+    const client = await pool.connect();
+    try {
+      await client.query('begin');
+      await client.query("select set_config('app.tenant', $1, true)", [tenantId]);
+      const { rows } = await client.query<Record<string, unknown>>(text, [...values]);
+      await client.query('commit');
+      return rows;
+    } finally {
+      client.release();
+    }
+  }
 
   async function newKey(tenantId: string, scopes: readonly string[], expiresAt?: Date) {
     const made = await store.apiKeys.create({ tenantId, name: 'test', scopes, expiresAt, actor: { actor: 'test' }, now: new Date() });
@@ -88,7 +103,7 @@ export async function startApi(overrides: Partial<ApiContext> = {}): Promise<Api
   }
 
   return {
-    ...{ url, port, store, context, owner, stop, logged, platformKey, newKey },
+    ...{ url, port, store, context, stop, logged, platformKey, newKey, sql },
     async newTenant() {
       const id = `t${++count}`;
       await store.tenants.put({ id, name: id, actor: { actor: 'test' }, now: new Date() });
@@ -101,7 +116,7 @@ export async function startApi(overrides: Partial<ApiContext> = {}): Promise<Api
       await new Promise((resolve) => server.close(resolve));
       await hub[Symbol.asyncDispose]();
       await databases[Symbol.asyncDispose]();
-      await owner.end();
+      await pool.end();
     },
   };
 }
@@ -123,6 +138,18 @@ async function call(url: string, { method, path, key, body, headers }: CallOptio
 
 function collectingLog(logged: Record<string, unknown>[]): Logger {
   return pino({ level: 'debug' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
+}
+
+/** Checks that an answer is a whole problem of ours that tells nothing from inside. */
+export function assertProblem(answer: Answer, status: number, code: string): void {
+  assert.equal(answer.status, status, answer.text);
+  assert.equal(answer.headers.get('content-type'), 'application/problem+json', answer.text);
+  const problem = Problem.parse(answer.body);
+  assert.equal(problem.code, code, answer.text);
+  assert.equal(problem.status, status);
+  assert.equal(problem.requestId, answer.headers.get('x-request-id'));
+  assert.equal(problem.type, `http://nightshift.test/problems/${code}`);
+  assert.doesNotMatch(answer.text, /node_modules|\.ts\b|:\d+:\d+\)|select .+ from|insert into/i);
 }
 
 /** A mail that is accepted. */

@@ -87,9 +87,10 @@ function messageOf(issue: z.core.$ZodIssue): string {
 }
 
 function sizeMessage(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
-  const unit = issue.origin === 'string' ? ' characters' : issue.origin === 'array' ? ' entries' : '';
-  const verb = issue.origin === 'string' || issue.origin === 'array' ? 'must have' : 'must be';
-  return issue.code === 'too_small' ? `${verb} at least ${issue.minimum}${unit}` : `${verb} at most ${issue.maximum}${unit}`;
+  const [limit, bound] = issue.code === 'too_small' ? ([issue.minimum, 'at least'] as const) : ([issue.maximum, 'at most'] as const);
+  const unit = issue.origin === 'string' ? 'character' : issue.origin === 'array' ? 'entry' : undefined;
+  if (unit === undefined) return `must be ${bound} ${limit}`;
+  return `must have ${bound} ${limit} ${Number(limit) === 1 ? unit : unit === 'entry' ? 'entries' : `${unit}s`}`;
 }
 
 function withArticle(type: string): string {
