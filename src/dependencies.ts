@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { createMailer, type Mailer } from './adapters/mailer.ts';
-import type { ActivityDeps } from './activities/index.ts';
+import { createActivities, type QueueActivities } from './activities/index.ts';
 import type { Config } from './config.ts';
 import { createDispatchBridge, type DispatchBridge } from './contracts/bridge.ts';
 import { type Clock, systemClock } from './contracts/clock.ts';
@@ -20,11 +20,15 @@ export interface Dependencies extends AsyncDisposable {
   readonly bridge: DispatchBridge;
   readonly store: Store;
   readonly mailer: Mailer;
-  readonly activityDeps: ActivityDeps;
+  readonly activities: QueueActivities;
 }
 
 /** What a test puts in the place of the real thing. */
-export type Overrides = Partial<Pick<Dependencies, 'log' | 'clock' | 'kinds' | 'mailer'>> & { readonly processName?: string };
+export type Overrides = Partial<Pick<Dependencies, 'log' | 'clock' | 'kinds' | 'mailer'>> & {
+  readonly processName?: string;
+  /** Adds activities to those of the product. */
+  readonly extendActivities?: (activities: QueueActivities, store: Store) => QueueActivities;
+};
 
 /** Opens pools and makes drivers; nothing here waits for an outside party to be up. */
 export function createDependencies(config: Config, overrides: Overrides = {}): Dependencies {
@@ -33,6 +37,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
   const bridge = createDispatchBridge();
   const store = createStore(databases, bridge);
   const mailer = overrides.mailer ?? mailerOf(config);
+  const activities = createActivities({ store, mailer, from: config.mail.from });
   return {
     config,
     log,
@@ -42,7 +47,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     bridge,
     store,
     mailer,
-    activityDeps: { store, mailer, from: config.mail.from },
+    activities: overrides.extendActivities?.(activities, store) ?? activities,
     async [Symbol.asyncDispose]() {
       await databases[Symbol.asyncDispose]();
     },

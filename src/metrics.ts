@@ -21,14 +21,34 @@ export function createMetrics(): Metrics {
   const registers = [registry];
   return {
     registry,
-    starts: new Counter({ name: 'nightshift_starts_total', help: 'Workflows started, by whether the start was eager.', labelNames: ['eager'], registers }),
-    finished: new Counter({ name: 'nightshift_operations_finished_total', help: 'Operations that ended, by kind and status.', labelNames: ['kind', 'status'], registers }),
+    starts: new Counter({
+      name: 'nightshift_starts_total',
+      help: 'Workflows started, by whether the start was eager.',
+      labelNames: ['eager'],
+      registers,
+    }),
+    finished: new Counter({
+      name: 'nightshift_operations_finished_total',
+      help: 'Operations that ended, by kind and status.',
+      labelNames: ['kind', 'status'],
+      registers,
+    }),
     activitySeconds: new Histogram({
       ...{ name: 'nightshift_activity_seconds', help: 'Duration of activity attempts.', labelNames: ['activity', 'outcome'], registers },
       buckets: DURATION_BUCKETS_S,
     }),
-    openOperations: new Gauge({ name: 'nightshift_operations_open', help: 'Operations that run or wait, by kind.', labelNames: ['kind'], registers }),
-    openOperationAge: new Gauge({ name: 'nightshift_operations_open_oldest_seconds', help: 'Age of the oldest open operation.', labelNames: ['kind'], registers }),
+    openOperations: new Gauge({
+      name: 'nightshift_operations_open',
+      help: 'Operations that run or wait, by kind.',
+      labelNames: ['kind'],
+      registers,
+    }),
+    openOperationAge: new Gauge({
+      name: 'nightshift_operations_open_oldest_seconds',
+      help: 'Age of the oldest open operation.',
+      labelNames: ['kind'],
+      registers,
+    }),
     backlog: new Gauge({ name: 'nightshift_dispatch_backlog', help: 'Rows that are due for Temporal and not delivered.', registers }),
     backlogAge: new Gauge({ name: 'nightshift_dispatch_backlog_oldest_seconds', help: 'How long the oldest of them is due.', registers }),
   };

@@ -64,14 +64,17 @@ async function serveUntilStopped(deps: Dependencies, { state, bundlePath, signal
 }
 
 async function prepareDatabase({ config, log, store, clock }: Dependencies, signal: AbortSignal): Promise<void> {
-  await retryUntilDone(() => migrate({ ownerUrl: config.database.ownerUrl, loginUser: decodeURIComponent(new URL(config.database.url).username) }), {
-    everyMs: DATABASE_RETRY_MS,
-    signal,
-    onFailure(error, tries) {
-      if (!isConnectionError(error)) throw error;
-      if (tries % 10 === 1) log.warn({ tries }, 'the database cannot be reached, trying again');
+  await retryUntilDone(
+    () => migrate({ ownerUrl: config.database.ownerUrl, loginUser: decodeURIComponent(new URL(config.database.url).username) }),
+    {
+      everyMs: DATABASE_RETRY_MS,
+      signal,
+      onFailure(error, tries) {
+        if (!isConnectionError(error)) throw error;
+        if (tries % 10 === 1) log.warn({ tries }, 'the database cannot be reached, trying again');
+      },
     },
-  });
+  );
   if (config.apiKeyFile !== undefined) await ensureFirstKey({ store, file: config.apiKeyFile, now: clock() });
 }
 
@@ -80,7 +83,10 @@ async function health({ store, clock }: Dependencies, serving: Serving | undefin
     ({ count }) => ({ ok: true, detail: `${count} waiting for Temporal` }),
     () => ({ ok: false, detail: 'The database cannot be reached.' }),
   );
-  const core = serving === undefined ? { ok: false, detail: 'Temporal cannot be reached yet, or the first workflow has not run. Work is accepted and waits.' } : { ok: true };
+  const core =
+    serving === undefined
+      ? { ok: false, detail: 'Temporal cannot be reached yet, or the first workflow has not run. Work is accepted and waits.' }
+      : { ok: true };
   return { ready: database.ok && core.ok, checks: { database, core } };
 }
 

@@ -9,7 +9,8 @@ import { installRuntime, serveQueues } from './temporal/serve.ts';
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { queues: { type: 'string', default: '' } } });
   const { queues, wrong } = parseQueues(values.queues);
-  if (queues.length === 0 || wrong.length > 0) throw new ConfigError(`--queues takes queue names with commas between them. Not known: ${wrong.join(', ') || 'none given'}.`);
+  if (queues.length === 0 || wrong.length > 0)
+    throw new ConfigError(`--queues takes queue names with commas between them. Not known: ${wrong.join(', ') || 'none given'}.`);
   const config = loadConfig();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());

@@ -53,9 +53,18 @@ export function createEmailActivities(deps: EmailActivityDeps) {
     const opened = await store.lifecycle.open(run);
     if (!opened.opened) return opened;
     const job = jobOf(deps, run, { input: opened.value.input, createdAt: opened.value.createdAt });
-    if (job.planned.length > MAX_FIRST_TRY_RECIPIENTS) return { opened: true, value: count(job, job.planned.map(() => 'pending'), false) };
+    if (job.planned.length > MAX_FIRST_TRY_RECIPIENTS)
+      return {
+        opened: true,
+        value: count(
+          job,
+          job.planned.map(() => 'pending'),
+          false,
+        ),
+      };
     const rows = await claimEffects(store.effects, run, job.planned);
-    if (rows.some((row) => row.state === 'sending' || row.state === 'unknown')) return { opened: true, value: count(job, rows.map(standingOf), false) };
+    if (rows.some((row) => row.state === 'sending' || row.state === 'unknown'))
+      return { opened: true, value: count(job, rows.map(standingOf), false) };
     return { opened: true, value: await serve(deps, job, { rows, budgetMs: FIRST_TRY_BUDGET_MS, isSettling: false }) };
   }
 

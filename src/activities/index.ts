@@ -2,10 +2,10 @@ import type { TaskQueue } from '../contracts/pure/task-queues.ts';
 import { createEmailActivities, type EmailActivityDeps } from './email.ts';
 import { createOperationActivities } from './operations.ts';
 
-export type ActivityDeps = EmailActivityDeps;
+export type QueueActivities = Readonly<Record<TaskQueue, object>>;
 
 /** Which activities each queue serves. `core` has all that run as local activities, beside the bookkeeping. */
-export function createActivities(deps: ActivityDeps): Readonly<Record<TaskQueue, object>> {
+export function createActivities(deps: EmailActivityDeps): QueueActivities {
   const operations = createOperationActivities(deps);
   const email = createEmailActivities(deps);
   return {

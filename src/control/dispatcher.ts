@@ -89,14 +89,20 @@ export function startDispatcher(deps: DispatcherDeps): RunningDispatcher {
   async function postpone(item: DispatchItem, error: unknown): Promise<void> {
     isBehind = true;
     const reason = error instanceof Error ? error.name : 'unknown';
-    log.warn({ operationId: item.operationId, tenantId: item.tenantId, verb: item.verb, attempts: item.attempts, reason }, 'not delivered to Temporal, will try again');
+    log.warn(
+      { operationId: item.operationId, tenantId: item.tenantId, verb: item.verb, attempts: item.attempts, reason },
+      'not delivered to Temporal, will try again',
+    );
     const delayMs = Math.min(2 ** item.attempts * 250, MAX_BACKOFF_MS);
     // When the database is away too, the lease runs out by itself.
     await store.postpone(item.id, reason, new Date(clock().getTime() + delayMs)).catch(() => undefined);
   }
 
   function awaitOpening(workflowId: string): void {
-    unopened.set(workflowId, setTimeout(() => opened(workflowId), OPENING_GRACE_MS));
+    unopened.set(
+      workflowId,
+      setTimeout(() => opened(workflowId), OPENING_GRACE_MS),
+    );
   }
 
   function opened(workflowId: string): void {

@@ -57,11 +57,26 @@ export interface TemporalControl extends AsyncDisposable {
 export function startTemporalControl(deps: TemporalControlDeps): TemporalControl {
   const { store, client, clock, log, settings } = deps;
   const dispatcher = startDispatcher({
-    ...{ store: store.system.dispatch, client, kinds: deps.kinds, clock, log, searchAttributesOf: deps.searchAttributesOf, onStart: deps.onStart },
+    ...{
+      store: store.system.dispatch,
+      client,
+      kinds: deps.kinds,
+      clock,
+      log,
+      searchAttributesOf: deps.searchAttributesOf,
+      onStart: deps.onStart,
+    },
     ...{ pollMs: settings.dispatchPollMs, maxUnopenedStarts: settings.maxUnopenedStarts },
   });
   deps.bridge.attach(dispatcher);
-  const settle = startSettleSweep({ operations: store.system.operations, lifecycle: store.lifecycle, client, clock, log, everyMs: settings.settleSweepMs });
+  const settle = startSettleSweep({
+    operations: store.system.operations,
+    lifecycle: store.lifecycle,
+    client,
+    clock,
+    log,
+    everyMs: settings.settleSweepMs,
+  });
   return { opened: dispatcher.opened, ...disposeAll([dispatcher, settle]) };
 }
 

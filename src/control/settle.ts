@@ -35,7 +35,8 @@ export function startSettleSweep(deps: SettleDeps): Job {
       await reopenReset(deps);
       const now = deps.clock();
       const rows = await deps.operations.takeUnchecked({ before: new Date(now.getTime() - deps.everyMs), now, limit: PER_SWEEP });
-      for (let index = 0; index < rows.length; index += AT_ONCE) await Promise.all(rows.slice(index, index + AT_ONCE).map((row) => settle(deps, row)));
+      for (let index = 0; index < rows.length; index += AT_ONCE)
+        await Promise.all(rows.slice(index, index + AT_ONCE).map((row) => settle(deps, row)));
       return rows.length === PER_SWEEP;
     },
   });
@@ -43,7 +44,8 @@ export function startSettleSweep(deps: SettleDeps): Job {
 
 async function settle(deps: SettleDeps, row: OpenOperation): Promise<void> {
   const execution = await describe(deps.client, row.workflowId);
-  if (execution === undefined) return close(deps, { row, runId: row.runId ?? '', outcome: failed('execution_missing', 'The workflow does not exist any more.') });
+  if (execution === undefined)
+    return close(deps, { row, runId: row.runId ?? '', outcome: failed('execution_missing', 'The workflow does not exist any more.') });
   if (execution.status.name === 'RUNNING') return watch(deps, row, execution);
   const outcome = await outcomeOf(deps.client, row, execution);
   await close(deps, { row, runId: execution.runId, outcome });
@@ -99,14 +101,18 @@ interface Closing {
 
 async function close({ lifecycle, clock, log }: SettleDeps, { row, runId, outcome }: Closing): Promise<void> {
   const closed = await lifecycle.close({ run: runRefOf(row, runId, clock), outcome, actor: 'temporal' });
-  if (closed.closed) log.warn({ operationId: row.id, tenantId: row.tenantId, status: closed.status }, 'settled an operation whose workflow had ended');
+  if (closed.closed)
+    log.warn({ operationId: row.id, tenantId: row.tenantId, status: closed.status }, 'settled an operation whose workflow had ended');
 }
 
 /** Rows that are terminal under another run than the one that runs now: someone reset the workflow. */
 async function reopenReset(deps: SettleDeps): Promise<void> {
   const since = new Date(deps.clock().getTime() - LOOK_BACK_MS - deps.everyMs).toISOString();
   let seen = 0;
-  for await (const execution of deps.client.workflow.list({ query: `ExecutionStatus = "Running" AND StartTime > "${since}"`, pageSize: PER_SWEEP })) {
+  for await (const execution of deps.client.workflow.list({
+    query: `ExecutionStatus = "Running" AND StartTime > "${since}"`,
+    pageSize: PER_SWEEP,
+  })) {
     seen += 1;
     if (seen > PER_SWEEP) return;
     const row = await deps.operations.byWorkflowId(execution.workflowId);

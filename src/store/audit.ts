@@ -89,14 +89,24 @@ export function createAuditStore(db: Kysely<Database>) {
 export type AuditStore = ReturnType<typeof createAuditStore>;
 
 async function ensureSecret(tx: Tx, tenantId: string, subject: string): Promise<Buffer> {
-  const found = await tx.selectFrom('subject_key').select('secret').where('tenant_id', '=', tenantId).where('subject', '=', subject).executeTakeFirst();
+  const found = await tx
+    .selectFrom('subject_key')
+    .select('secret')
+    .where('tenant_id', '=', tenantId)
+    .where('subject', '=', subject)
+    .executeTakeFirst();
   if (found !== undefined) return found.secret;
   await tx
     .insertInto('subject_key')
     .values({ tenant_id: tenantId, subject, secret: randomBytes(SECRET_BYTES), created_at: new Date() })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  const made = await tx.selectFrom('subject_key').select('secret').where('tenant_id', '=', tenantId).where('subject', '=', subject).executeTakeFirstOrThrow();
+  const made = await tx
+    .selectFrom('subject_key')
+    .select('secret')
+    .where('tenant_id', '=', tenantId)
+    .where('subject', '=', subject)
+    .executeTakeFirstOrThrow();
   return made.secret;
 }
 

@@ -47,14 +47,17 @@ export function createEffectsStore(db: Kysely<Database>) {
       const { rows } = await sql<EffectRow>`select * from claim_effects(${parameters}::jsonb)`.execute(db);
       return rows;
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'NS001') throw new OperationNotOpenError('the operation has ended', { cause: error });
+      if (error instanceof Error && 'code' in error && error.code === 'NS001')
+        throw new OperationNotOpenError('the operation has ended', { cause: error });
       throw error;
     }
   }
 
   /** The compare-and-set directly before the first irrevocable byte; `budgetMs` is how long the sender may take. */
   async function begin(ref: EffectRef, budgetMs: number): Promise<boolean> {
-    const { rows } = await sql<{ begun: boolean }>`select begin_effect(${JSON.stringify({ ...ref, budgetMs })}::jsonb) as begun`.execute(db);
+    const { rows } = await sql<{ begun: boolean }>`select begin_effect(${JSON.stringify({ ...ref, budgetMs })}::jsonb) as begun`.execute(
+      db,
+    );
     return rows[0]?.begun === true;
   }
 

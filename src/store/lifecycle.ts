@@ -46,7 +46,9 @@ export function createLifecycleStore(db: Kysely<Database>) {
 
   /** A stored step that people see. Returns the status the row has now: `cancelling` stays what it is. */
   async function mark(run: RunRef, mark: Mark): Promise<OperationStatus> {
-    const { rows } = await sql<{ status: OperationStatus }>`select mark_operation(${parametersOf(run, { ...mark })}::jsonb) as status`.execute(db);
+    const { rows } = await sql<{
+      status: OperationStatus;
+    }>`select mark_operation(${parametersOf(run, { ...mark })}::jsonb) as status`.execute(db);
     const row = rows[0];
     if (row === undefined) throw new Error('mark_operation gave no row');
     return row.status;
@@ -55,7 +57,14 @@ export function createLifecycleStore(db: Kysely<Database>) {
   /** Ends the operation as the workflow says, unless a cancel would overtake an effect that is being sent. */
   async function close({ run, outcome, events = [], actor = 'workflow', details, cancelRequested = false }: CloseRequest): Promise<Closed> {
     const parameters = parametersOf(run, {
-      ...{ status: outcome.status, result: outcome.result ?? null, error: 'error' in outcome ? outcome.error : null, actor, details, cancelRequested },
+      ...{
+        status: outcome.status,
+        result: outcome.result ?? null,
+        error: 'error' in outcome ? outcome.error : null,
+        actor,
+        details,
+        cancelRequested,
+      },
       ...{ eventId: uuidv7(), auditId: uuidv7(), events: events.map((event) => ({ ...event, id: uuidv7() })) },
     });
     const { rows } = await sql<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null }>`

@@ -18,7 +18,11 @@ export interface MigrateOptions {
  * Brings the database to this version, under an advisory lock so that many processes may start at once. A file that was edited after it
  * ran, or one that this version does not know, is an error: nothing is guessed.
  */
-export async function migrate({ ownerUrl, loginUser, folder = MIGRATIONS }: MigrateOptions): Promise<{ readonly applied: readonly string[] }> {
+export async function migrate({
+  ownerUrl,
+  loginUser,
+  folder = MIGRATIONS,
+}: MigrateOptions): Promise<{ readonly applied: readonly string[] }> {
   const client = new pg.Client({ connectionString: ownerUrl });
   await client.connect();
   try {
@@ -36,11 +40,14 @@ async function applyMissing(client: pg.Client, folder: string): Promise<string[]
     'create table if not exists migration (name text primary key, checksum text not null, applied_at timestamptz not null default now())',
   );
   const done = new Map<string, string>();
-  for (const row of (await client.query<{ name: string; checksum: string }>('select name, checksum from migration')).rows) done.set(row.name, row.checksum);
+  for (const row of (await client.query<{ name: string; checksum: string }>('select name, checksum from migration')).rows)
+    done.set(row.name, row.checksum);
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).toSorted();
   const unknown = [...done.keys()].filter((name) => !names.includes(name));
   if (unknown.length > 0) {
-    throw new Error(`This database was made by a newer version of Nightshift (it has ${unknown.join(', ')}). Start that version, or use another database.`);
+    throw new Error(
+      `This database was made by a newer version of Nightshift (it has ${unknown.join(', ')}). Start that version, or use another database.`,
+    );
   }
   const applied: string[] = [];
   for (const name of names) {

@@ -105,7 +105,14 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
   /** The latest attempt at the work that began with this operation. */
   async function latestOf(tenantId: string, rootId: string): Promise<OperationRow | undefined> {
     return withTenant(db, tenantId, (tx) =>
-      tx.selectFrom('operation').selectAll().where('tenant_id', '=', tenantId).where('root_id', '=', rootId).orderBy('attempt', 'desc').limit(1).executeTakeFirst(),
+      tx
+        .selectFrom('operation')
+        .selectAll()
+        .where('tenant_id', '=', tenantId)
+        .where('root_id', '=', rootId)
+        .orderBy('attempt', 'desc')
+        .limit(1)
+        .executeTakeFirst(),
     );
   }
 
@@ -173,7 +180,11 @@ function planOf(request: AcceptRequest): Plan {
     ...{ workflowType: item.workflowType, taskQueue: item.taskQueue, now, input: request.input, ownerSubject: request.ownerSubject },
     ...{ retryOf: retry?.of.id, startAt: status === 'scheduled' ? start.startAt : undefined, expiresAt: start.expiresAt },
     ...{ tags: start.tags ?? [], metadata: start.metadata ?? {}, notify: [], auditId: uuidv7() },
-    ...{ actor: request.actor.actor, keyId: request.actor.keyId, auditAction: retry === undefined ? 'operation.accepted' : 'operation.retried' },
+    ...{
+      actor: request.actor.actor,
+      keyId: request.actor.keyId,
+      auditAction: retry === undefined ? 'operation.accepted' : 'operation.retried',
+    },
     ...{ idempotencyKey: request.idempotency?.key, digest: request.idempotency?.digest },
   };
   return { status, subject, naturalKey, row, item };
@@ -184,8 +195,23 @@ function freshRow(request: AcceptRequest, plan: Plan): OperationRow {
   const { tenantId, kind, start, now, retry } = request;
   const { item } = plan;
   return {
-    ...{ id: item.operationId, tenant_id: tenantId, kind: kind.name, status: plan.status, phase: plan.status, message: null, progress: null },
-    ...{ input: { ...request.input }, result: null, error: null, tags: [...(start.tags ?? [])], metadata: start.metadata ?? {}, notify: [] },
+    ...{
+      id: item.operationId,
+      tenant_id: tenantId,
+      kind: kind.name,
+      status: plan.status,
+      phase: plan.status,
+      message: null,
+      progress: null,
+    },
+    ...{
+      input: { ...request.input },
+      result: null,
+      error: null,
+      tags: [...(start.tags ?? [])],
+      metadata: start.metadata ?? {},
+      notify: [],
+    },
     ...{ priority: item.priority, owner_subject: request.ownerSubject ?? null, created_by: request.actor.actor },
     ...{ natural_key: plan.naturalKey, root_id: retry?.of.root_id ?? item.operationId, retry_of: retry?.of.id ?? null },
     ...{ attempt: (retry?.of.attempt ?? 0) + 1, workflow_id: item.workflowId, run_id: null },

@@ -28,9 +28,21 @@ export function createStreamsStore(databases: Databases) {
   /** One consistent look: what was stored after `afterSeq`, the last progress, whether more can come. */
   async function read(tenantId: string, streamId: string, afterSeq: number): Promise<StreamRead | undefined> {
     return withTenant(db, tenantId, async (tx) => {
-      const stream = await tx.selectFrom('stream').selectAll().where('id', '=', streamId).where('tenant_id', '=', tenantId).executeTakeFirst();
+      const stream = await tx
+        .selectFrom('stream')
+        .selectAll()
+        .where('id', '=', streamId)
+        .where('tenant_id', '=', tenantId)
+        .executeTakeFirst();
       if (stream === undefined) return undefined;
-      const rows = await tx.selectFrom('stream_event').selectAll().where('stream_id', '=', streamId).where('seq', '>', afterSeq).where('seq', '<=', stream.seq).orderBy('seq').execute();
+      const rows = await tx
+        .selectFrom('stream_event')
+        .selectAll()
+        .where('stream_id', '=', streamId)
+        .where('seq', '>', afterSeq)
+        .where('seq', '<=', stream.seq)
+        .orderBy('seq')
+        .execute();
       const events = rows.map((row) => ({ seq: row.seq, type: row.type, data: row.data, createdAt: row.created_at }));
       return { events, progress: stream.progress, ended: stream.ended, seq: stream.seq };
     });

@@ -35,7 +35,11 @@ export function createTimelineStore(db: Kysely<Database>) {
           })),
         )
         .onConflict((conflict) =>
-          conflict.column('id').doUpdateSet((row) => ({ finished_at: row.ref('excluded.finished_at'), outcome: row.ref('excluded.outcome'), error: row.ref('excluded.error') })),
+          conflict.column('id').doUpdateSet((row) => ({
+            finished_at: row.ref('excluded.finished_at'),
+            outcome: row.ref('excluded.outcome'),
+            error: row.ref('excluded.error'),
+          })),
         )
         .execute();
     });
@@ -43,7 +47,14 @@ export function createTimelineStore(db: Kysely<Database>) {
 
   async function list(tenantId: string, operationId: string): Promise<TimelineRow[]> {
     return withTenant(db, tenantId, (tx) =>
-      tx.selectFrom('timeline').selectAll().where('tenant_id', '=', tenantId).where('operation_id', '=', operationId).orderBy('started_at').orderBy('id').execute(),
+      tx
+        .selectFrom('timeline')
+        .selectAll()
+        .where('tenant_id', '=', tenantId)
+        .where('operation_id', '=', operationId)
+        .orderBy('started_at')
+        .orderBy('id')
+        .execute(),
     );
   }
 

@@ -56,7 +56,11 @@ export function createVerbsStore({ db, audit, bridge, operations }: Parts) {
         await finishUnopened(tx, row, request);
         return { outcome: 'cancelled' as const, operation: await read(tx, row.id) };
       }
-      await tx.updateTable('operation').set({ status: 'cancelling', cancel_requested_at: request.now, updated_at: request.now }).where('id', '=', row.id).execute();
+      await tx
+        .updateTable('operation')
+        .set({ status: 'cancelling', cancel_requested_at: request.now, updated_at: request.now })
+        .where('id', '=', row.id)
+        .execute();
       await appendStep(tx, row, { status: 'cancelling', phase: row.phase }, request.now);
       await insertMessage(tx, row, { verb: 'cancel', name: null, payload: {}, now: request.now });
       await recordVerb(tx, row, { ...request, name: 'cancel' });
@@ -78,7 +82,11 @@ export function createVerbsStore({ db, audit, bridge, operations }: Parts) {
       const paused = request.name === MESSAGES.pause ? true : request.name === MESSAGES.resume ? false : row.paused;
       await tx.updateTable('operation').set({ paused, updated_at: request.now }).where('id', '=', row.id).execute();
       if (paused !== row.paused) await appendStep(tx, row, { status: row.status, phase: row.phase, paused }, request.now);
-      const payload = { ...request.payload, actor: request.actor.actor, ...(request.reason === undefined ? {} : { reason: request.reason }) };
+      const payload = {
+        ...request.payload,
+        actor: request.actor.actor,
+        ...(request.reason === undefined ? {} : { reason: request.reason }),
+      };
       await insertMessage(tx, row, { verb: 'signal', name: request.name, payload, now: request.now });
       await recordVerb(tx, row, request);
       return { outcome: 'sent' as const, operation: { ...row, paused } };
@@ -140,7 +148,9 @@ export function createVerbsStore({ db, audit, bridge, operations }: Parts) {
 
   async function findReplay(tenantId: string, idempotency: Idempotency | undefined): Promise<Retried | undefined> {
     if (idempotency === undefined) return undefined;
-    const used = await withTenant(db, tenantId, (tx) => tx.selectFrom('idempotency').selectAll().where('tenant_id', '=', tenantId).where('key', '=', idempotency.key).executeTakeFirst());
+    const used = await withTenant(db, tenantId, (tx) =>
+      tx.selectFrom('idempotency').selectAll().where('tenant_id', '=', tenantId).where('key', '=', idempotency.key).executeTakeFirst(),
+    );
     if (used === undefined) return undefined;
     if (used.digest !== idempotency.digest) return { outcome: 'mismatch' };
     const operation = await operations.get(tenantId, used.object_id);
@@ -150,7 +160,13 @@ export function createVerbsStore({ db, audit, bridge, operations }: Parts) {
   async function contradictsDone(row: OperationRow, kind: Kind, input: object): Promise<boolean> {
     if (kind.effects === undefined) return false;
     const done = await withTenant(db, row.tenant_id, (tx) =>
-      tx.selectFrom('effect').select(['step', 'request_digest']).where('tenant_id', '=', row.tenant_id).where('root_id', '=', row.root_id).where('state', '=', 'done').execute(),
+      tx
+        .selectFrom('effect')
+        .select(['step', 'request_digest'])
+        .where('tenant_id', '=', row.tenant_id)
+        .where('root_id', '=', row.root_id)
+        .where('state', '=', 'done')
+        .execute(),
     );
     const planned = new Map(kind.effects(input as never, row.root_id).map((effect) => [effect.step, effect.digest]));
     return done.some((effect) => planned.has(effect.step) && planned.get(effect.step) !== effect.request_digest);
@@ -194,7 +210,9 @@ async function finishUnopened(tx: Tx, row: OperationRow, request: VerbRequest): 
 }
 
 async function appendStep(tx: Tx, row: OperationRow, data: object, now: Date): Promise<void> {
-  await sql`select append_stream_event(${row.tenant_id}, ${row.id}::uuid, 'step', ${JSON.stringify(data)}::jsonb, ${now}::timestamptz)`.execute(tx);
+  await sql`select append_stream_event(${row.tenant_id}, ${row.id}::uuid, 'step', ${JSON.stringify(data)}::jsonb, ${now}::timestamptz)`.execute(
+    tx,
+  );
 }
 
 interface Message {

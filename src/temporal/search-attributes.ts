@@ -39,7 +39,9 @@ export async function registerSearchAttributes(connection: NativeConnection | Co
     });
     return { done: true };
   } catch {
-    return { done: false, commands: names.map((name) => `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`) };
+    return {
+      done: false,
+      commands: names.map((name) => `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`),
+    };
   }
 }
-

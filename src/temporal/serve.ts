@@ -1,5 +1,4 @@
 import { Runtime, type Worker } from '@temporalio/worker';
-import { createActivities } from '../activities/index.ts';
 import { createActivityInterceptor } from '../activities/lib/interceptor.ts';
 import { createTimelineLog } from '../activities/lib/timeline-log.ts';
 import { startTemporalControl, type TemporalControl } from '../control/index.ts';
@@ -32,7 +31,9 @@ export function installRuntime(temporalMetricsAddress: string | undefined): void
     shutdownSignals: [],
     telemetryOptions: {
       logging: { filter: { core: 'WARN', other: 'WARN' } },
-      ...(temporalMetricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: temporalMetricsAddress, useSecondsForDurations: true } } }),
+      ...(temporalMetricsAddress === undefined
+        ? {}
+        : { metrics: { prometheus: { bindAddress: temporalMetricsAddress, useSecondsForDurations: true } } }),
     },
   });
 }
@@ -44,7 +45,8 @@ export async function serveQueues(options: ServeOptions): Promise<Serving> {
     everyMs: RECONNECT_EVERY_MS,
     signal,
     onFailure: (error, tries) => {
-      if (tries % 10 === 1) deps.log.warn({ tries, reason: error instanceof Error ? error.name : 'unknown' }, 'Temporal cannot be reached, trying again');
+      if (tries % 10 === 1)
+        deps.log.warn({ tries, reason: error instanceof Error ? error.name : 'unknown' }, 'Temporal cannot be reached, trying again');
     },
   });
   await registerAttributes(deps, temporal);
@@ -56,11 +58,10 @@ export async function serveQueues(options: ServeOptions): Promise<Serving> {
     onStart: (workflowId) => control?.opened(workflowId),
     onEnd: (activity, outcome, seconds) => deps.metrics.activitySeconds.observe({ activity, outcome }, seconds),
   });
-  const activities = createActivities(deps.activityDeps);
   const workers = await Promise.all(
     options.queues.map((queue) =>
       createQueueWorker({
-        ...{ connection: temporal.connection, namespace: temporal.namespace, queue, activities: activities[queue] },
+        ...{ connection: temporal.connection, namespace: temporal.namespace, queue, activities: deps.activities[queue] },
         ...{ activityInterceptors: interceptor, shutdownGraceMs: deps.config.shutdownGraceMs },
         workflowBundlePath: queue === TASK_QUEUES.core ? options.workflowBundlePath : undefined,
       }),
@@ -90,7 +91,8 @@ function stop(worker: Worker): void {
 
 async function registerAttributes(deps: Dependencies, { connection, namespace }: TemporalConnection): Promise<void> {
   const registered = await registerSearchAttributes(connection, namespace);
-  if (!registered.done) deps.log.error({ commands: registered.commands }, 'search attributes could not be registered; run these commands once');
+  if (!registered.done)
+    deps.log.error({ commands: registered.commands }, 'search attributes could not be registered; run these commands once');
 }
 
 /** The first workflow of a worker is slow; nobody's work should be it. */

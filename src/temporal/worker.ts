@@ -1,4 +1,10 @@
-import { type ActivityInterceptorsFactory, bundleWorkflowCode, type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  type ActivityInterceptorsFactory,
+  bundleWorkflowCode,
+  type NativeConnection,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { TASK_QUEUES, type TaskQueue } from '../contracts/pure/task-queues.ts';
 import { dataConverter } from './data-converter.ts';
 

@@ -22,17 +22,22 @@ export const retryNow = defineSignal<[Asked]>('retryNow');
  */
 export async function email(ref: OperationRef) {
   let isRetryAsked = false;
-  setHandler(retryNow, () => {
-    isRetryAsked = true;
-  }, { description: 'Try recipients again now that were put off.' });
+  setHandler(
+    retryNow,
+    () => {
+      isRetryAsked = true;
+    },
+    { description: 'Try recipients again now that were put off.' },
+  );
   return runOperation<EmailProgress>(ref, {
     open: firstTry.openEmail,
-    run: (first, control) => sendAll(first, control, {
-      isAsked: () => isRetryAsked,
-      clear: () => {
-        isRetryAsked = false;
-      },
-    }),
+    run: (first, control) =>
+      sendAll(first, control, {
+        isAsked: () => isRetryAsked,
+        clear: () => {
+          isRetryAsked = false;
+        },
+      }),
     settle: async (run) => {
       await mail.sendEmail({ run, isSettling: true });
     },
@@ -52,7 +57,12 @@ async function sendAll(first: EmailProgress, control: OperationControl, retry: R
       const now = control.run().nowMs;
       if (now >= giveUpAt) break;
       const durationMs = Math.min(FIRST_DELAY_MS * 2 ** round, MAX_DELAY_MS, giveUpAt - now);
-      await control.wait({ durationMs, phase: 'put_off', message: `${progress.pending} recipients, next try follows`, until: retry.isAsked });
+      await control.wait({
+        durationMs,
+        phase: 'put_off',
+        message: `${progress.pending} recipients, next try follows`,
+        until: retry.isAsked,
+      });
       retry.clear();
     }
     await control.checkpoint();
@@ -67,7 +77,17 @@ function outcomeOf({ messageId, sent, refused, unknown, pending }: EmailProgress
     const message = `${unknown} recipients: the server took the whole mail and did not answer, and nobody could be asked.`;
     return { status: 'unknown', error: { code: 'outcome_unknown', message, retryable: true }, result };
   }
-  if (refused > 0) return { status: 'failed', error: { code: 'rejected', message: `${refused} recipients were refused by the mail server.`, retryable: false }, result };
-  if (pending > 0) return { status: 'failed', error: { code: 'put_off', message: `${pending} recipients were put off for 24 hours.`, retryable: true }, result };
+  if (refused > 0)
+    return {
+      status: 'failed',
+      error: { code: 'rejected', message: `${refused} recipients were refused by the mail server.`, retryable: false },
+      result,
+    };
+  if (pending > 0)
+    return {
+      status: 'failed',
+      error: { code: 'put_off', message: `${pending} recipients were put off for 24 hours.`, retryable: true },
+      result,
+    };
   return { status: 'succeeded', result };
 }

@@ -66,7 +66,13 @@ async function claimOrFail(effects: EffectsStore, run: RunRef, planned: readonly
     return await effects.claim({ tenantId: run.tenantId, operationId: run.operationId, effects: planned, nowMs: run.nowMs });
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'OperationNotOpenError') throw error;
-    throw ApplicationFailure.create({ message: 'The operation has ended.', type: 'NotOpen', nonRetryable: true, category: 'BENIGN', cause: error });
+    throw ApplicationFailure.create({
+      message: 'The operation has ended.',
+      type: 'NotOpen',
+      nonRetryable: true,
+      category: 'BENIGN',
+      cause: error,
+    });
   }
 }
 

@@ -54,7 +54,8 @@ async function observe({ observer, context, input, next }: Observed): Promise<un
   observer.onStart(info.workflowExecution?.workflowId ?? '');
   const finish = (outcome: 'succeeded' | 'failed' | 'cancelled', error?: { type: string; message: string }): void => {
     observer.onEnd(info.activityType, outcome, (performance.now() - startedAt) / 1000);
-    if (entry !== undefined) observer.timeline.write({ ...entry, finishedAt: new Date(), outcome, ...(error === undefined ? {} : { error }) });
+    if (entry !== undefined)
+      observer.timeline.write({ ...entry, finishedAt: new Date(), outcome, ...(error === undefined ? {} : { error }) });
   };
   try {
     const result = await next(input);
@@ -63,7 +64,13 @@ async function observe({ observer, context, input, next }: Observed): Promise<un
   } catch (error) {
     const failure = cleanFailure(error);
     finish(failure instanceof CancelledFailure ? 'cancelled' : 'failed', { type: typeOf(failure), message: failure.message });
-    const fields = { activity: info.activityType, attempt: info.attempt, type: typeOf(failure), tenantId: ref?.tenantId, operationId: ref?.operationId };
+    const fields = {
+      activity: info.activityType,
+      attempt: info.attempt,
+      type: typeOf(failure),
+      tenantId: ref?.tenantId,
+      operationId: ref?.operationId,
+    };
     if (ALERT_ATTEMPTS.has(info.attempt)) observer.log.error(fields, 'activity keeps failing');
     else if (!(failure instanceof CancelledFailure)) observer.log.warn(fields, 'activity attempt failed');
     throw failure;

@@ -43,7 +43,10 @@ export function createTimelineLog(store: TimelineStore, log: Logger): TimelineLo
       try {
         await store.write(tenantId, attempts);
       } catch (error) {
-        log.warn({ tenantId, count: attempts.length, error: error instanceof Error ? error.name : 'unknown' }, 'timeline entries not written, will try again');
+        log.warn(
+          { tenantId, count: attempts.length, error: error instanceof Error ? error.name : 'unknown' },
+          'timeline entries not written, will try again',
+        );
         for (const attempt of attempts) if (!waiting.has(attempt.id)) waiting.set(attempt.id, attempt);
       }
     }

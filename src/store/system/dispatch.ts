@@ -72,7 +72,9 @@ export function createDispatchStore(db: Kysely<Database>): DispatchStore {
           for update of d skip locked
         )
         update dispatch set lease_until = ${leaseUntil}::timestamptz, attempts = attempts + 1 from chosen where dispatch.id = chosen.id
-        returning dispatch.id, tenant_id, operation_id, workflow_id, workflow_type, task_queue, verb, name, payload, priority, attempts`.execute(db);
+        returning dispatch.id, tenant_id, operation_id, workflow_id, workflow_type, task_queue, verb, name, payload, priority, attempts`.execute(
+        db,
+      );
       return rows.map(toItem);
     },
 
@@ -85,11 +87,21 @@ export function createDispatchStore(db: Kysely<Database>): DispatchStore {
     },
 
     async postpone(id, error, dueAt) {
-      await db.updateTable('dispatch').set({ lease_until: null, last_error: error, due_at: dueAt }).where('id', '=', id).where('delivered_at', 'is', null).execute();
+      await db
+        .updateTable('dispatch')
+        .set({ lease_until: null, last_error: error, due_at: dueAt })
+        .where('id', '=', id)
+        .where('delivered_at', 'is', null)
+        .execute();
     },
 
     async nextDue() {
-      const row = await db.selectFrom('dispatch').select((e) => e.fn.min('due_at').as('due_at')).where('delivered_at', 'is', null).where('lease_until', 'is', null).executeTakeFirst();
+      const row = await db
+        .selectFrom('dispatch')
+        .select((e) => e.fn.min('due_at').as('due_at'))
+        .where('delivered_at', 'is', null)
+        .where('lease_until', 'is', null)
+        .executeTakeFirst();
       return row?.due_at ?? undefined;
     },
 
@@ -106,7 +118,13 @@ export function createDispatchStore(db: Kysely<Database>): DispatchStore {
 }
 
 function toItem(row: DueRow): DispatchItem {
-  const { tenant_id: tenantId, operation_id: operationId, workflow_id: workflowId, workflow_type: workflowType, task_queue: taskQueue } = row;
+  const {
+    tenant_id: tenantId,
+    operation_id: operationId,
+    workflow_id: workflowId,
+    workflow_type: workflowType,
+    task_queue: taskQueue,
+  } = row;
   const { id, verb, name, payload, priority, attempts } = row;
   return { id, tenantId, operationId, workflowId, workflowType, taskQueue, verb, name, payload, priority, attempts };
 }

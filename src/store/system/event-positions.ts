@@ -23,7 +23,11 @@ export function createEventPositionsStore(db: Kysely<Database>): EventPositionsS
             update event set position = ${counter.position}::bigint + fresh.turn from fresh where event.id = fresh.id returning 1
           ) select count(*)::int as count from given`.execute(tx);
         const count = rows[0]?.count ?? 0;
-        if (count > 0) await tx.updateTable('event_position').set({ position: counter.position + count }).execute();
+        if (count > 0)
+          await tx
+            .updateTable('event_position')
+            .set({ position: counter.position + count })
+            .execute();
         return count;
       });
     },

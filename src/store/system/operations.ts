@@ -79,7 +79,19 @@ export function createSystemOperationsStore(db: Kysely<Database>): SystemOperati
       const done = await db
         .deleteFrom('idempotency')
         .where('created_at', '<', before)
-        .where((e) => e.or([e('object_type', '<>', 'operation'), e.not(e.exists(e.selectFrom('operation').select('id').where(sql<boolean>`operation.id::text = idempotency.object_id`)))]))
+        .where((e) =>
+          e.or([
+            e('object_type', '<>', 'operation'),
+            e.not(
+              e.exists(
+                e
+                  .selectFrom('operation')
+                  .select('id')
+                  .where(sql<boolean>`operation.id::text = idempotency.object_id`),
+              ),
+            ),
+          ]),
+        )
         .executeTakeFirst();
       return Number(done.numDeletedRows);
     },

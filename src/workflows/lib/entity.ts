@@ -48,7 +48,8 @@ export async function runEntity<S, M extends EntityMessage>({ input, signal, han
     handled += 1;
     if (handled < MAX_MESSAGES_PER_RUN && workflowInfo().historyLength < MAX_EVENTS_PER_RUN) continue;
     await condition(allHandlersFinished);
-    if (!isDone(state)) await continueAsNew<(next: EntityInput<S, M>) => Promise<S>>({ state, seen: [...seen].slice(-MAX_SEEN_IDS), pending: queue });
+    if (!isDone(state))
+      await continueAsNew<(next: EntityInput<S, M>) => Promise<S>>({ state, seen: [...seen].slice(-MAX_SEEN_IDS), pending: queue });
   }
   await condition(allHandlersFinished);
   return state;

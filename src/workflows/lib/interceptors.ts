@@ -44,7 +44,8 @@ export function interceptors(): WorkflowInterceptors {
 }
 
 function operationRef(input: unknown): OperationRef | undefined {
-  if (typeof input !== 'object' || input === null || !('operationId' in input) || !('tenantId' in input) || !('rootId' in input)) return undefined;
+  if (typeof input !== 'object' || input === null || !('operationId' in input) || !('tenantId' in input) || !('rootId' in input))
+    return undefined;
   // Checked above: only operations are started with these ids.
   return input as OperationRef;
 }

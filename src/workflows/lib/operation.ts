@@ -94,12 +94,20 @@ function createControl(ref: OperationRef): OperationControl {
   let phase = 'running';
   let isPaused = false;
   const run = (): RunRef => ({ ...ref, runId: workflowInfo().runId, nowMs: Date.now() });
-  setHandler(pause, () => {
-    isPaused = true;
-  }, { description: 'Holds the operation before its next step.' });
-  setHandler(resume, () => {
-    isPaused = false;
-  }, { description: 'Lets a paused operation go on.' });
+  setHandler(
+    pause,
+    () => {
+      isPaused = true;
+    },
+    { description: 'Holds the operation before its next step.' },
+  );
+  setHandler(
+    resume,
+    () => {
+      isPaused = false;
+    },
+    { description: 'Lets a paused operation go on.' },
+  );
   setHandler(status, () => ({ operationId: ref.operationId, phase, isPaused }), { description: 'Where the operation is.' });
 
   async function show(mark: { status: 'running' | 'waiting'; phase: string; message?: string; paused?: boolean }): Promise<void> {
@@ -123,7 +131,8 @@ function createControl(ref: OperationRef): OperationControl {
     await checkpoint();
   }
 
-  const mark = (next: string, message?: string): Promise<void> => show({ status: 'running', phase: next, ...(message === undefined ? {} : { message }) });
+  const mark = (next: string, message?: string): Promise<void> =>
+    show({ status: 'running', phase: next, ...(message === undefined ? {} : { message }) });
   return { run, checkpoint, wait, mark };
 }
 

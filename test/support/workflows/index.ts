@@ -1,1 +1,5 @@
+// The product's workflows, and those that only tests start.
+export * from '../../../src/workflows/index.ts';
 export * from './nap.ts';
+export { probe } from './probe.ts';
+export { tally } from './tally.ts';

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { temporalCliPath } from '../../src/embedded/binaries.ts';
+import { useCore } from '../support/core-fixture.ts';
+import { eventually } from '../support/eventually.ts';
+import { selectRows } from '../support/rows.ts';
+
+const fixture = useCore();
+const run = promisify(execFile);
+
+/** `temporal workflow …` as an operator types it. */
+async function temporal(...args: readonly string[]): Promise<string> {
+  const { ground } = fixture.core();
+  const target = ['--address', ground.temporalAddress, '--namespace', ground.namespace];
+  const { stdout } = await run(temporalCliPath(process.env), ['workflow', ...args, ...target], { timeout: 20_000 });
+  return stdout;
+}
+
+describe('what the temporal CLI does is found and told', () => {
+  test('terminate: the operation ends as failed', async () => {
+    const row = await fixture.start([{ do: 'wait' }]);
+    await fixture.shows(row.id, 'resting');
+    await temporal('terminate', '--workflow-id', row.workflow_id, '--reason', 'a test');
+    const ended = await fixture.reaches(row.id, 'failed');
+    assert.equal(ended.error?.code, 'terminated');
+  });
+
+  test('cancel: the operation ends as cancelled, undone, with the CLI as actor', async () => {
+    const row = await fixture.start([{ do: 'effect', phase: 'cli-cancel' }, { do: 'wait' }]);
+    await fixture.shows(row.id, 'resting');
+    await temporal('cancel', '--workflow-id', row.workflow_id);
+    await fixture.reaches(row.id, 'cancelled');
+    assert.ok(fixture.core().probeLog.undone.includes('cli-cancel'));
+  });
+
+  test('signal: takes plain JSON, and leaves an audit row with actor', async () => {
+    const row = await fixture.start([{ do: 'signal' }]);
+    await fixture.shows(row.id, 'held');
+    await temporal('signal', '--workflow-id', row.workflow_id, '--name', 'advance', '--input', '{"actor":"ops:ada","reason":"a test"}');
+    await fixture.reaches(row.id, 'succeeded');
+    const rows = await selectRows(
+      fixture.core().ground,
+      'select action, actor, details from audit_entry where operation_id = $1 and action = $2',
+      [row.id, 'operation.signal.received'],
+    );
+    assert.deepEqual(rows, [{ action: 'operation.signal.received', actor: 'ops:ada', details: { name: 'advance' } }]);
+  });
+
+  test('reset after the end: the row opens again and ends under the new run', async () => {
+    const row = await fixture.start([{ do: 'effect', phase: 'before-reset' }, { do: 'signal' }]);
+    await fixture.shows(row.id, 'held');
+    await temporal('terminate', '--workflow-id', row.workflow_id);
+    const failed = await fixture.reaches(row.id, 'failed');
+    await temporal('reset', '--workflow-id', row.workflow_id, '--type', 'LastWorkflowTask', '--reason', 'a test');
+    const reopened = await fixture.reaches(row.id, 'running', 'waiting');
+    assert.notEqual(reopened.run_id, failed.run_id);
+    await temporal('signal', '--workflow-id', row.workflow_id, '--name', 'advance', '--input', '{}');
+    await fixture.reaches(row.id, 'succeeded');
+    assert.equal(fixture.core().probeLog.done.filter((step) => step === 'before-reset').length, 1);
+  });
+
+  test('reset of one that succeeded: only what comes after the reset point runs again, and the row ends anew', async () => {
+    const row = await fixture.start([{ do: 'effect', phase: 'kept' }]);
+    const first = await fixture.reaches(row.id, 'succeeded');
+    await temporal('reset', '--workflow-id', row.workflow_id, '--type', 'LastWorkflowTask', '--reason', 'a test');
+    const second = await eventually(async () => {
+      const now = await fixture.core().deps.store.operations.get(fixture.tenantId(), row.id);
+      return now?.run_id !== first.run_id && now?.status === 'succeeded' ? now : undefined;
+    });
+    assert.deepEqual(second.result, { steps: 1 });
+  });
+
+  test('deleted from Temporal: an operation whose execution is gone ends as failed', async () => {
+    const row = await fixture.start([{ do: 'wait' }]);
+    await fixture.shows(row.id, 'resting');
+    const { client, namespace } = fixture.core().serving.temporal;
+    await client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId: row.workflow_id } });
+    const ended = await fixture.reaches(row.id, 'failed');
+    assert.ok(ended.error?.code === 'execution_missing' || ended.error?.code === 'terminated', ended.error?.code);
+  });
+});
+
+describe('a workflow task that keeps failing', () => {
+  test('is shown as stuck, and stays open', async () => {
+    const row = await fixture.start([{ do: 'bug' }]);
+    const stuck = await eventually(
+      async () => {
+        const now = await fixture.core().deps.store.operations.get(fixture.tenantId(), row.id);
+        return now?.stuck === null ? undefined : now;
+      },
+      { timeoutMs: 60_000 },
+    );
+    assert.equal(stuck.status, 'running');
+    assert.equal(stuck.stuck?.reason, 'The workflow task keeps failing.');
+    await temporal('terminate', '--workflow-id', row.workflow_id);
+    await fixture.reaches(row.id, 'failed');
+  });
+});

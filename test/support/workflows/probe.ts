@@ -1,0 +1,58 @@
+import { ApplicationFailure, condition, defineSignal, proxyActivities, proxyLocalActivities, setHandler } from '@temporalio/workflow';
+import type { OperationActivities } from '../../../src/activities/operations.ts';
+import type { OperationRef } from '../../../src/contracts/pure/operations.ts';
+import { runOperation } from '../../../src/workflows/lib/operation.ts';
+import { PROFILES } from '../../../src/workflows/lib/profiles.ts';
+import { createSaga } from '../../../src/workflows/lib/saga.ts';
+import type { ProbeActivities } from '../probe.ts';
+
+const { openOperation } = proxyLocalActivities<OperationActivities>({ ...PROFILES.bookkeeping, summary: 'Open' });
+const probes = proxyActivities<ProbeActivities>({ ...PROFILES.outside, summary: 'Probe' });
+
+export const advance = defineSignal<[{ actor?: string; reason?: string }]>('advance');
+
+/** Goes through every way an operation can go, as its input says. */
+export async function probe(ref: OperationRef) {
+  let advances = 0;
+  setHandler(advance, () => {
+    advances += 1;
+  });
+  return runOperation(ref, {
+    open: openOperation,
+    async run(_first, control) {
+      const saga = createSaga();
+      const input = await probes.readProbe(control.run());
+      try {
+        for (const step of input.steps) {
+          await control.checkpoint();
+          switch (step.do) {
+            case 'mark':
+              await control.mark(step.phase ?? 'marked');
+              break;
+            case 'effect':
+              saga.register(() => probes.undoProbe({ run: control.run(), step: step.phase ?? 'effect' }));
+              await probes.doProbe({ run: control.run(), step: step.phase ?? 'effect' });
+              break;
+            case 'wait':
+              await control.wait({ durationMs: step.durationMs ?? 60_000, phase: 'resting' });
+              break;
+            case 'signal': {
+              const before = advances;
+              await control.mark('held');
+              await condition(() => advances > before);
+              break;
+            }
+            case 'fail':
+              throw ApplicationFailure.nonRetryable('The probe was told to fail.', 'Rejected');
+            case 'bug':
+              throw new Error('a bug in the workflow');
+          }
+        }
+      } catch (error) {
+        await saga.compensate();
+        throw error;
+      }
+      return { status: 'succeeded', result: { steps: input.steps.length } };
+    },
+  });
+}
