@@ -13,7 +13,11 @@ interface Described {
   readonly operationId: string;
   readonly security: readonly unknown[];
   readonly description: string;
-  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly example?: unknown; readonly examples?: Record<string, { value: unknown }> } } };
+  readonly requestBody?: {
+    readonly content: {
+      readonly 'application/json': { readonly example?: unknown; readonly examples?: Record<string, { value: unknown }> };
+    };
+  };
 }
 
 const database = await useDatabase();
@@ -63,7 +67,11 @@ describe('every route of the document', () => {
         if (template.includes('{id}') && method !== 'put') {
           const foreign = await ask(tenant.key);
           assertProblem(foreign, 404, 'not_found');
-          const nobodys = await api.call(method.toUpperCase(), template.replace('{id}', '019ab6a0-7c00-7000-8000-000000000001').replace('{name}', 'retryNow'), { key: tenant.key, body });
+          const nobodys = await api.call(
+            method.toUpperCase(),
+            template.replace('{id}', '019ab6a0-7c00-7000-8000-000000000001').replace('{name}', 'retryNow'),
+            { key: tenant.key, body },
+          );
           assert.deepEqual({ ...foreign.body, requestId: '' }, { ...nobodys.body, requestId: '' });
         }
       }
@@ -84,7 +92,10 @@ describe('keys', () => {
 
   it('show their secret once, and work', async () => {
     const tenant = await api.newTenant();
-    const made = await api.call('POST', '/v1/api-keys', { key: tenant.key, body: { name: 'shop', scopes: ['email:*', 'operations:read'] } });
+    const made = await api.call('POST', '/v1/api-keys', {
+      key: tenant.key,
+      body: { name: 'shop', scopes: ['email:*', 'operations:read'] },
+    });
     assert.equal(made.status, 201);
     assert.match(made.body.secret, /^ns_[a-z0-9]{8}_[\w-]{43}[0-9a-f]{6}$/);
     const list = await api.call('GET', '/v1/api-keys', { key: tenant.key });
@@ -100,9 +111,13 @@ describe('keys', () => {
 
   it('are made once under one idempotency key, and the second answer has no secret', async () => {
     const tenant = await api.newTenant();
-    const ask = (name: string) => api.call('POST', '/v1/api-keys', { key: tenant.key, headers: { 'Idempotency-Key': '"k-1"' }, body: { name, scopes: ['*'] } });
+    const ask = (name: string) =>
+      api.call('POST', '/v1/api-keys', { key: tenant.key, headers: { 'Idempotency-Key': '"k-1"' }, body: { name, scopes: ['*'] } });
     const answers = await Promise.all([ask('a'), ask('a'), ask('a')]);
-    assert.deepEqual(answers.map((answer) => answer.status), [201, 201, 201]);
+    assert.deepEqual(
+      answers.map((answer) => answer.status),
+      [201, 201, 201],
+    );
     assert.equal(new Set(answers.map((answer) => answer.body.id)).size, 1);
     assert.equal(answers.filter((answer) => answer.body.secret !== undefined).length, 1);
     assert.equal(answers.filter((answer) => answer.headers.get('idempotency-replayed') === 'true').length, 2);
@@ -114,7 +129,8 @@ describe('keys', () => {
     const { key } = await api.newKey(tenant.id, ['admin', 'email:read']);
     const ask = (...scopes: string[]) => api.call('POST', '/v1/api-keys', { key, body: { name: 'x', scopes } });
     assert.equal((await ask('email:read', 'admin')).status, 201);
-    for (const scope of ['*', 'email:*', 'email:write', 'users:read']) assertProblem(await ask('email:read', scope), 403, 'insufficient_scope');
+    for (const scope of ['*', 'email:*', 'email:write', 'users:read'])
+      assertProblem(await ask('email:read', scope), 403, 'insufficient_scope');
     const unknown = await ask('nothing:read');
     assertProblem(unknown, 400, 'invalid_request');
     assert.match(unknown.body.errors[0].message, /email:write/);
@@ -171,7 +187,10 @@ describe('tenants', () => {
     assert.equal((await api.call('PUT', '/v1/tenants/acme', { key, body: { name: 'Acme' } })).status, 201);
     await eventually(async () => (await api.call('GET', '/v1/users', { key: own.key })).status === 200, { timeoutMs: 1000 });
     const audited = await api.sql('acme', `select action from audit_entry where target = 'tenant/acme' order by at, id`);
-    assert.deepEqual(audited.map((row) => row['action']), ['tenant.created', 'tenant.changed', 'tenant.closed', 'tenant.created']);
+    assert.deepEqual(
+      audited.map((row) => row['action']),
+      ['tenant.created', 'tenant.changed', 'tenant.closed', 'tenant.created'],
+    );
   });
 
   it('have ids that may be part of other ids', async () => {
@@ -184,10 +203,18 @@ describe('tenants', () => {
 describe('users', () => {
   it('are put whole, looked at, listed and removed', async () => {
     const { id, key } = await api.newTenant();
-    const content = { email: 'ada@example.com', timeZone: 'Europe/Berlin', locale: 'de-AT', attributes: { plan: 'pro', seats: 3, trial: false, note: null } };
+    const content = {
+      email: 'ada@example.com',
+      timeZone: 'Europe/Berlin',
+      locale: 'de-AT',
+      attributes: { plan: 'pro', seats: 3, trial: false, note: null },
+    };
     const made = await api.call('PUT', '/v1/users/u_1', { key, body: content });
     assert.equal(made.status, 201);
-    assert.deepEqual({ ...made.body, createdAt: '', updatedAt: '' }, { id: 'u_1', object: 'user', createdAt: '', updatedAt: '', ...content });
+    assert.deepEqual(
+      { ...made.body, createdAt: '', updatedAt: '' },
+      { id: 'u_1', object: 'user', createdAt: '', updatedAt: '', ...content },
+    );
     const replaced = await api.call('PUT', '/v1/users/u_1', { key, body: {} });
     assert.equal(replaced.status, 200);
     assert.equal(replaced.body.email, undefined);
@@ -200,7 +227,10 @@ describe('users', () => {
     assertProblem(await api.call('GET', '/v1/users/u_1', { key }), 404, 'not_found');
     assertProblem(await api.call('DELETE', '/v1/users/u_1', { key }), 404, 'not_found');
     const audited = await api.sql(id, `select * from audit_entry where target = 'user/u_1' order by at, id`);
-    assert.deepEqual(audited.map((row) => row['action']), ['user.created', 'user.changed', 'user.removed']);
+    assert.deepEqual(
+      audited.map((row) => row['action']),
+      ['user.created', 'user.changed', 'user.removed'],
+    );
     assert.ok(!JSON.stringify(audited).includes('ada@'));
   });
 

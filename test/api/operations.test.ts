@@ -3,7 +3,13 @@ import { after, before, describe, it } from 'node:test';
 import { KINDS, type Kind } from '../../src/contracts/kinds.ts';
 import { type Api, MAIL, START, assertProblem, startApi } from './fixture.ts';
 
-const NOTE: Kind = { ...(KINDS['email'] as Kind), name: 'note', feature: 'core', scopes: { start: 'notes:write', read: 'notes:read' }, naturalKey: (input: { subject: string }) => input.subject };
+const NOTE: Kind = {
+  ...(KINDS['email'] as Kind),
+  name: 'note',
+  feature: 'core',
+  scopes: { start: 'notes:write', read: 'notes:read' },
+  naturalKey: (input: { subject: string }) => input.subject,
+};
 const OFF: Kind = { ...(KINDS['email'] as Kind), name: 'off', feature: 'core' };
 
 let api: Api;
@@ -17,7 +23,11 @@ after(() => api[Symbol.asyncDispose]());
 const FUTURE = '2030-01-01T00:00:00Z';
 
 async function finish(tenantId: string, id: string): Promise<void> {
-  await api.sql(tenantId, `update operation set status = 'failed', phase = 'failed', finished_at = now(), error = '{"code":"rejected","message":"no","retryable":false}' where id = $1`, [id]);
+  await api.sql(
+    tenantId,
+    `update operation set status = 'failed', phase = 'failed', finished_at = now(), error = '{"code":"rejected","message":"no","retryable":false}' where id = $1`,
+    [id],
+  );
   await api.sql(tenantId, `select append_stream_event($1, $2, 'done', '{"status":"failed","phase":"failed"}', now())`, [tenantId, id]);
 }
 
@@ -53,7 +63,12 @@ describe('starting work', () => {
     const scheduled = await ask({ startAt: FUTURE });
     assert.deepEqual([scheduled.body.status, scheduled.body.startAt], ['scheduled', '2030-01-01T00:00:00.000Z']);
     assert.equal((await ask({ startAt: '2020-01-01T00:00:00+02:00' })).body.status, 'accepted');
-    for (const more of [{ startAt: '0000-01-01T00:00:00Z' }, { startAt: '9999-01-01T00:00:00Z' }, { expiresAt: '2020-01-01T00:00:00Z' }, { startAt: FUTURE, expiresAt: '2029-01-01T00:00:00Z' }]) {
+    for (const more of [
+      { startAt: '0000-01-01T00:00:00Z' },
+      { startAt: '9999-01-01T00:00:00Z' },
+      { expiresAt: '2020-01-01T00:00:00Z' },
+      { startAt: FUTURE, expiresAt: '2029-01-01T00:00:00Z' },
+    ]) {
       assertProblem(await ask(more), 400, 'invalid_request');
     }
   });
@@ -93,8 +108,16 @@ describe('idempotency', () => {
 
   it('takes the key in quotes and bare for the same, and the order of fields for nothing', async () => {
     const { key } = await api.newTenant();
-    const one = await api.call('POST', '/v1/operations', { key, body: { kind: 'email', input: MAIL }, headers: { 'Idempotency-Key': '"a b"' } });
-    const two = await api.call('POST', '/v1/operations', { key, body: { input: { text: MAIL.text, subject: MAIL.subject, to: MAIL.to }, kind: 'email' }, headers: { 'Idempotency-Key': 'a b' } });
+    const one = await api.call('POST', '/v1/operations', {
+      key,
+      body: { kind: 'email', input: MAIL },
+      headers: { 'Idempotency-Key': '"a b"' },
+    });
+    const two = await api.call('POST', '/v1/operations', {
+      key,
+      body: { input: { text: MAIL.text, subject: MAIL.subject, to: MAIL.to }, kind: 'email' },
+      headers: { 'Idempotency-Key': 'a b' },
+    });
     assert.equal(two.body.id, one.body.id);
   });
 
@@ -102,10 +125,18 @@ describe('idempotency', () => {
     const { id: tenantId, key } = await api.newTenant();
     const headers = { 'Idempotency-Key': 'k-1' };
     const first = await api.call('POST', '/v1/operations', { key, body: START, headers });
-    assertProblem(await api.call('POST', '/v1/operations', { key, body: { ...START, tags: ['x'] }, headers }), 422, 'idempotency_key_reused');
+    assertProblem(
+      await api.call('POST', '/v1/operations', { key, body: { ...START, tags: ['x'] }, headers }),
+      422,
+      'idempotency_key_reused',
+    );
     await finish(tenantId, first.body.id);
     assertProblem(await api.call('POST', `/v1/operations/${first.body.id}/retry`, { key, headers }), 422, 'idempotency_key_reused');
-    assertProblem(await api.call('POST', '/v1/api-keys', { key, headers, body: { name: 'x', scopes: ['*'] } }), 422, 'idempotency_key_reused');
+    assertProblem(
+      await api.call('POST', '/v1/api-keys', { key, headers, body: { name: 'x', scopes: ['*'] } }),
+      422,
+      'idempotency_key_reused',
+    );
   });
 
   it('knows the keys of other tenants not', async () => {
@@ -117,7 +148,11 @@ describe('idempotency', () => {
   for (const bad of ['', '""', 'x'.repeat(256), '"open']) {
     it(`refuses the key ${bad.slice(0, 10) || '(empty)'}`, async () => {
       const { key } = await api.newTenant();
-      assertProblem(await api.call('POST', '/v1/operations', { key, body: START, headers: { 'Idempotency-Key': bad } }), 400, 'invalid_request');
+      assertProblem(
+        await api.call('POST', '/v1/operations', { key, body: START, headers: { 'Idempotency-Key': bad } }),
+        400,
+        'invalid_request',
+      );
     });
   }
 
@@ -132,7 +167,8 @@ describe('idempotency', () => {
 describe('Prefer: wait', () => {
   it('answers 200 as soon as the work has ended, for a replay too', async () => {
     const { id: tenantId, key } = await api.newTenant();
-    const ask = () => api.call('POST', '/v1/operations', { key, body: START, headers: { Prefer: 'respond-async, wait=20', 'Idempotency-Key': 'k-1' } });
+    const ask = () =>
+      api.call('POST', '/v1/operations', { key, body: START, headers: { Prefer: 'respond-async, wait=20', 'Idempotency-Key': 'k-1' } });
     const waiting = [ask(), ask()];
     const id = await onlyOperation(key);
     await finish(tenantId, id);
@@ -184,9 +220,12 @@ describe('looking at operations', () => {
 
   it('filters by kind, status, tag, text and time', async () => {
     const { key } = await api.newTenant();
-    const tagged = (await api.call('POST', '/v1/operations', { key, body: { ...START, tags: ['red'], metadata: { customer: '100%_sure' } } })).body;
+    const tagged = (
+      await api.call('POST', '/v1/operations', { key, body: { ...START, tags: ['red'], metadata: { customer: '100%_sure' } } })
+    ).body;
     const later = (await api.call('POST', '/v1/operations', { key, body: { ...START, startAt: FUTURE } })).body;
-    const ids = async (query: string) => (await api.call('GET', `/v1/operations?${query}`, { key })).body.data.map((operation: { id: string }) => operation.id);
+    const ids = async (query: string) =>
+      (await api.call('GET', `/v1/operations?${query}`, { key })).body.data.map((operation: { id: string }) => operation.id);
     assert.deepEqual(await ids('tag=red'), [tagged.id]);
     assert.deepEqual(await ids('status=scheduled'), [later.id]);
     assert.deepEqual(await ids('text=100%25_SURE'), [tagged.id]);
@@ -202,7 +241,8 @@ describe('looking at operations', () => {
     const note = (await api.call('POST', '/v1/operations', { key, body: { ...START, kind: 'note' } })).body.id;
     const notes = await api.newKey(tenantId, ['notes:read']);
     const both = await api.newKey(tenantId, ['notes:*', 'email:read']);
-    const ids = async (key: string, query = '') => (await api.call('GET', `/v1/operations${query}`, { key })).body.data.map((operation: { id: string }) => operation.id);
+    const ids = async (key: string, query = '') =>
+      (await api.call('GET', `/v1/operations${query}`, { key })).body.data.map((operation: { id: string }) => operation.id);
     assert.deepEqual(await ids(notes.key), [note]);
     assert.deepEqual(await ids(notes.key, '?kind=email'), []);
     assert.deepEqual(await ids(both.key), [note, mail]);
@@ -216,17 +256,25 @@ describe('looking at operations', () => {
     const { id } = (await api.call('POST', '/v1/operations', { key, body: START })).body;
     const first = await api.call('GET', `/v1/operations/${id}`, { key });
     assert.equal(first.headers.get('retry-after'), '1');
-    const again = () => api.call('GET', `/v1/operations/${id}`, { key, headers: { 'If-None-Match': `"x", W/${first.headers.get('etag')}` } });
+    const again = () =>
+      api.call('GET', `/v1/operations/${id}`, { key, headers: { 'If-None-Match': `"x", W/${first.headers.get('etag')}` } });
     assert.deepEqual([(await again()).status, (await again()).text], [304, '']);
     await finish(tenantId, id);
     const changed = await again();
-    assert.deepEqual([changed.status, changed.body.error, changed.headers.get('retry-after')], [200, { code: 'rejected', message: 'no', retryable: false }, null]);
+    assert.deepEqual(
+      [changed.status, changed.body.error, changed.headers.get('retry-after')],
+      [200, { code: 'rejected', message: 'no', retryable: false }, null],
+    );
   });
 
   it('shows progress, and how long it may take', async () => {
     const { id: tenantId, key } = await api.newTenant();
     const { id } = (await api.call('POST', '/v1/operations', { key, body: START })).body;
-    await api.sql(tenantId, `update operation set status = 'running', started_at = created_at, updated_at = created_at + interval '10 s', progress = '{"done":1,"total":3,"unit":"recipients"}' where id = $1`, [id]);
+    await api.sql(
+      tenantId,
+      `update operation set status = 'running', started_at = created_at, updated_at = created_at + interval '10 s', progress = '{"done":1,"total":3,"unit":"recipients"}' where id = $1`,
+      [id],
+    );
     const { progress } = (await api.call('GET', `/v1/operations/${id}`, { key })).body;
     assert.deepEqual(progress, { done: 1, total: 3, unit: 'recipients', percent: 33, secondsLeft: 20 });
   });
@@ -234,15 +282,30 @@ describe('looking at operations', () => {
   it('shows the timeline', async () => {
     const { id: tenantId, key } = await api.newTenant();
     const { id } = (await api.call('POST', '/v1/operations', { key, body: START })).body;
-    await api.store.timeline.write(tenantId, [{ ...{ id, tenantId, operationId: id, runId: 'r', activityId: '1', activity: 'send', attempt: 1 }, startedAt: new Date(), finishedAt: new Date(), outcome: 'failed', error: { type: 'X', message: 'y' } }]);
+    await api.store.timeline.write(tenantId, [
+      {
+        ...{ id, tenantId, operationId: id, runId: 'r', activityId: '1', activity: 'send', attempt: 1 },
+        startedAt: new Date(),
+        finishedAt: new Date(),
+        outcome: 'failed',
+        error: { type: 'X', message: 'y' },
+      },
+    ]);
     const timeline = await api.call('GET', `/v1/operations/${id}/timeline`, { key });
-    assert.deepEqual([timeline.body.data.length, timeline.body.data[0].error, timeline.body.hasMore], [1, { type: 'X', message: 'y' }, false]);
+    assert.deepEqual(
+      [timeline.body.data.length, timeline.body.data[0].error, timeline.body.hasMore],
+      [1, { type: 'X', message: 'y' }, false],
+    );
   });
 
   it('reads events by position', async () => {
     const { id: tenantId, key } = await api.newTenant();
     for (let i = 1; i <= 3; i++) {
-      await api.sql(tenantId, `insert into event (id, tenant_id, type, data, created_at, position) values (gen_random_uuid(), $1, $2, '{}', now(), (select coalesce(max(position), 0) + $3 from event))`, [tenantId, i === 2 ? 'b.x' : 'a.x', i]);
+      await api.sql(
+        tenantId,
+        `insert into event (id, tenant_id, type, data, created_at, position) values (gen_random_uuid(), $1, $2, '{}', now(), (select coalesce(max(position), 0) + $3 from event))`,
+        [tenantId, i === 2 ? 'b.x' : 'a.x', i],
+      );
     }
     const first = await api.call('GET', '/v1/events?limit=2', { key });
     assert.deepEqual([first.body.data.length, first.body.hasMore, first.body.after], [2, true, first.body.data[1].position]);
@@ -251,7 +314,8 @@ describe('looking at operations', () => {
     const none = await api.call('GET', `/v1/events?after=${rest.body.after}`, { key });
     assert.deepEqual(none.body, { data: [], hasMore: false, after: rest.body.after });
     assert.equal((await api.call('GET', '/v1/events?type=b.x', { key })).body.data.length, 1);
-    for (const query of ['after=-1', 'after=1e30', 'after=x', 'type=%27']) assertProblem(await api.call('GET', `/v1/events?${query}`, { key }), 400, 'invalid_request');
+    for (const query of ['after=-1', 'after=1e30', 'after=x', 'type=%27'])
+      assertProblem(await api.call('GET', `/v1/events?${query}`, { key }), 400, 'invalid_request');
   });
 });
 
@@ -283,8 +347,15 @@ describe('asking something of an operation', () => {
     assertProblem(await ask('pause'), 409, 'operation_not_started');
     await run();
     assert.deepEqual([(await ask('pause', { reason: 'wait' })).body.paused, (await ask('resume')).body.paused], [true, undefined]);
-    const sent = await api.sql(tenantId, `select name, payload from dispatch where operation_id = $1 and verb = 'signal' order by created_at, id`, [id]);
-    assert.deepEqual(sent.map((row) => row['name']), ['pause', 'resume']);
+    const sent = await api.sql(
+      tenantId,
+      `select name, payload from dispatch where operation_id = $1 and verb = 'signal' order by created_at, id`,
+      [id],
+    );
+    assert.deepEqual(
+      sent.map((row) => row['name']),
+      ['pause', 'resume'],
+    );
     await finish(tenantId, id);
     assertProblem(await ask('pause'), 409, 'operation_finished');
   });
@@ -295,7 +366,8 @@ describe('asking something of an operation', () => {
     assert.equal((await ask('signals/retryNow', { reason: 'works again' })).status, 202);
     assertProblem(await ask('signals/retryNow', { reason: 5 }), 400, 'invalid_request');
     assertProblem(await ask('signals/retryNow', { colour: 'red' }), 400, 'invalid_request');
-    for (const name of ['nothing', 'pause', 'constructor', '__proto__x']) assertProblem(await ask(`signals/${name}`), 404, name === '__proto__x' ? 'not_found' : 'unknown_signal');
+    for (const name of ['nothing', 'pause', 'constructor', '__proto__x'])
+      assertProblem(await ask(`signals/${name}`), 404, name === '__proto__x' ? 'not_found' : 'unknown_signal');
     const sent = await api.sql(tenantId, `select payload from dispatch where operation_id = $1 and verb = 'signal'`, [id]);
     assert.equal(sent.length, 1);
   });
@@ -307,7 +379,11 @@ describe('asking something of an operation', () => {
     assertProblem(await move('2999-01-01T00:00:00Z'), 400, 'invalid_request');
     assertProblem(await move('soon'), 400, 'invalid_request');
     const now = await start();
-    assertProblem(await api.call('PATCH', `/v1/operations/${now.id}`, { key: now.key, body: { startAt: FUTURE } }), 409, 'operation_not_scheduled');
+    assertProblem(
+      await api.call('PATCH', `/v1/operations/${now.id}`, { key: now.key, body: { startAt: FUTURE } }),
+      409,
+      'operation_not_scheduled',
+    );
   });
 
   it('tries again what did not succeed, once', async () => {
@@ -316,7 +392,10 @@ describe('asking something of an operation', () => {
     await finish(tenantId, id);
     assertProblem(await ask('retry', { input: { to: 'nobody' } }), 400, 'invalid_request');
     const edited = await ask('retry', { input: { ...MAIL, subject: 'Again' } }, { 'Idempotency-Key': 'r-1' });
-    assert.deepEqual([edited.status, edited.body.retryOf, edited.body.rootId, edited.body.attempt, edited.body.tags], [202, id, id, 2, ['red']]);
+    assert.deepEqual(
+      [edited.status, edited.body.retryOf, edited.body.rootId, edited.body.attempt, edited.body.tags],
+      [202, id, id, 2, ['red']],
+    );
     assert.equal(edited.headers.get('location'), `/v1/operations/${edited.body.id}`);
     const replay = await ask('retry', { input: { ...MAIL, subject: 'Again' } }, { 'Idempotency-Key': 'r-1' });
     assert.deepEqual([replay.body.id, replay.headers.get('idempotency-replayed')], [edited.body.id, 'true']);

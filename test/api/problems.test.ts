@@ -96,9 +96,16 @@ describe('problems of bodies', () => {
   });
 
   it('names each wrong field and what is allowed there', async () => {
-    const answer = await post({ kind: 'email', input: { to: 'nobody', subject: '', text: 5, colour: 'red' }, priority: 9, startAt: 'tomorrow' });
+    const answer = await post({
+      kind: 'email',
+      input: { to: 'nobody', subject: '', text: 5, colour: 'red' },
+      priority: 9,
+      startAt: 'tomorrow',
+    });
     assertProblem(answer, 400, 'invalid_request');
-    const byPointer = new Map<string, string>(answer.body.errors.map((error: { pointer: string; message: string }) => [error.pointer, error.message]));
+    const byPointer = new Map<string, string>(
+      answer.body.errors.map((error: { pointer: string; message: string }) => [error.pointer, error.message]),
+    );
     assert.equal(byPointer.get('/input/to'), 'must be one e-mail address');
     assert.equal(byPointer.get('/input/subject'), 'must have at least 1 character');
     assert.equal(byPointer.get('/input/text'), 'must be a string');
@@ -148,7 +155,17 @@ describe('problems of URLs and methods', () => {
     it(`refuses the encoding of ${path}`, async () => assertProblem(await api.call('GET', path, { key }), 400, 'malformed_url'));
   }
 
-  for (const query of ['foo=1', 'limit=0', 'limit=201', 'limit=x', 'limit=1&limit=2', 'status=odd', 'createdAfter=0000-01-01T00:00:00Z', 'text=%00', 'tag=']) {
+  for (const query of [
+    'foo=1',
+    'limit=0',
+    'limit=201',
+    'limit=x',
+    'limit=1&limit=2',
+    'status=odd',
+    'createdAfter=0000-01-01T00:00:00Z',
+    'text=%00',
+    'tag=',
+  ]) {
     it(`refuses ?${query}`, async () => {
       const answer = await api.call('GET', `/v1/operations?${query}`, { key });
       assertProblem(answer, 400, 'invalid_request');
@@ -156,8 +173,14 @@ describe('problems of URLs and methods', () => {
     });
   }
 
-  for (const cursor of ['x', 'bm90aGluZw', Buffer.from('["2026","x"]').toString('base64url'), Buffer.from('["-271821-04-20T00:00:00.000Z","019ab6a0-7c00-7000-8000-000000000001"]').toString('base64url')]) {
-    it(`refuses the cursor ${cursor}`, async () => assertProblem(await api.call('GET', `/v1/operations?cursor=${cursor}`, { key }), 400, 'invalid_cursor'));
+  for (const cursor of [
+    'x',
+    'bm90aGluZw',
+    Buffer.from('["2026","x"]').toString('base64url'),
+    Buffer.from('["-271821-04-20T00:00:00.000Z","019ab6a0-7c00-7000-8000-000000000001"]').toString('base64url'),
+  ]) {
+    it(`refuses the cursor ${cursor}`, async () =>
+      assertProblem(await api.call('GET', `/v1/operations?cursor=${cursor}`, { key }), 400, 'invalid_cursor'));
   }
 
   for (const id of ['x', '019ab6a0-7c00-7000-8000-000000000001', 'a%00b', '1;drop']) {
@@ -170,7 +193,12 @@ describe('problems of HTTP itself', () => {
     ['no HTTP at all', 'hello\r\n\r\n', 400, 'malformed_request'],
     ['a wrong version', 'GET / HTTP/9.9\r\n\r\n', 400, 'malformed_request'],
     ['two lengths', 'POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400, 'malformed_request'],
-    ['a length and chunks', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', 400, 'malformed_request'],
+    [
+      'a length and chunks',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+      400,
+      'malformed_request',
+    ],
     ['huge headers', `GET / HTTP/1.1\r\nHost: x\r\nX-Big: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
   ] as const) {
     it(`answers ${what}`, async () => {
@@ -183,7 +211,9 @@ describe('problems of HTTP itself', () => {
 
   it('survives a client that goes away in the middle of a body', async () => {
     const socket = connect(api.port, '127.0.0.1');
-    socket.write(`POST /v1/operations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{`);
+    socket.write(
+      `POST /v1/operations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{`,
+    );
     await new Promise<void>((resolve) => socket.end(resolve));
     assert.equal((await api.call('GET', '/livez')).status, 200);
   });

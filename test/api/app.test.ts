@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { type Api, MAIL, START, assertProblem, startApi } from './fixture.ts';
+
+const REDOCLY = new URL('../../node_modules/@redocly/cli/bin/cli.js', import.meta.url).pathname;
+const REDOCLY_CONFIG = new URL('../../redocly.yaml', import.meta.url).pathname;
+
+let api: Api;
+
+before(async () => void (api = await startApi()));
+after(() => api[Symbol.asyncDispose]());
+
+interface Media {
+  readonly example?: unknown;
+  readonly examples?: unknown;
+}
+
+describe('the OpenAPI document', () => {
+  it('has no lint errors and no warnings', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nightshift-openapi-'));
+    try {
+      const file = join(folder, 'openapi.json');
+      await writeFile(file, (await api.call('GET', '/openapi.json')).text);
+      const environment = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
+      const { stdout, stderr, status } = spawnSync(
+        process.execPath,
+        [REDOCLY, 'lint', file, '--config', REDOCLY_CONFIG, '--format', 'json'],
+        { encoding: 'utf8', env: environment },
+      );
+      assert.equal(status, 0, stderr + stdout);
+      const { totals } = JSON.parse(stdout) as { totals: { errors: number; warnings: number } }; // Redocly's report
+      assert.deepEqual([totals.errors, totals.warnings], [0, 0], stdout);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('has an example for every request and every answer', async () => {
+    const { body } = await api.call('GET', '/openapi.json');
+    for (const [path, methods] of Object.entries<Record<string, any>>(body.paths)) {
+      // oxlint-disable-line typescript/no-explicit-any -- read as a document
+      for (const [method, route] of Object.entries(methods)) {
+        const medias: Media[] = [route.requestBody, ...Object.values(route.responses)].flatMap((part) =>
+          Object.values((part as { content?: Record<string, Media> })?.content ?? {}),
+        );
+        for (const media of medias) assert.ok(media.example !== undefined || media.examples !== undefined, `${method} ${path}`);
+        assert.ok(
+          route.responses['4XX'] !== undefined || Object.keys(route.responses).some((status) => status.startsWith('4')),
+          `${method} ${path}`,
+        );
+      }
+    }
+  });
+
+  it('has request examples that are accepted', async () => {
+    const { key } = await api.newTenant();
+    const { body } = await api.call('GET', '/openapi.json');
+    for (const { value } of Object.values<{ value: unknown }>(
+      body.paths['/v1/operations'].post.requestBody.content['application/json'].examples,
+    )) {
+      assert.equal((await api.call('POST', '/v1/operations', { key, body: value })).status, 202);
+    }
+    const user = body.paths['/v1/users/{id}'].put.requestBody.content['application/json'].example;
+    assert.equal((await api.call('PUT', '/v1/users/u_42', { key, body: user })).status, 201);
+    const newKey = body.paths['/v1/api-keys'].post.requestBody.content['application/json'].example;
+    assert.equal((await api.call('POST', '/v1/api-keys', { key, body: newKey })).status, 201);
+    const tenant = body.paths['/v1/tenants/{id}'].put.requestBody.content['application/json'].example;
+    assert.equal((await api.call('PUT', '/v1/tenants/acme', { key: api.platformKey, body: tenant })).status, 201);
+  });
+});
+
+describe('the reference page', () => {
+  it('comes whole from our own origin, under a strict policy', async () => {
+    const page = await api.call('GET', '/docs');
+    const policy = page.headers.get('content-security-policy') ?? '';
+    assert.match(policy, /default-src 'none'/);
+    assert.match(policy, /script-src 'self'(;|$)/);
+    assert.doesNotMatch(policy, /unsafe|https?:/);
+    const links = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '');
+    assert.ok(links.length >= 3);
+    for (const link of links) {
+      assert.match(link, /^\/docs\//);
+      assert.equal((await api.call('GET', link)).status, 200);
+    }
+  });
+});
+
+describe('every answer', () => {
+  it('has the headers that protect browsers, and no hint of what serves it', async () => {
+    const answer = await api.call('GET', '/livez');
+    assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
+    assert.match(answer.headers.get('content-security-policy') ?? '', /default-src 'none'/);
+    assert.equal(answer.headers.get('x-powered-by'), null);
+    assert.equal(answer.headers.get('access-control-allow-origin'), null);
+    assert.equal(answer.headers.get('strict-transport-security'), null);
+  });
+
+  it('has a request id: the caller’s when it is sane, else ours', async () => {
+    assert.equal((await api.call('GET', '/livez', { headers: { 'X-Request-Id': 'abc-1' } })).headers.get('x-request-id'), 'abc-1');
+    const made = (await api.call('GET', '/livez', { headers: { 'X-Request-Id': 'a b\tc' } })).headers.get('x-request-id');
+    assert.match(made ?? '', /^[0-9a-f-]{36}$/);
+  });
+
+  it('is logged without anything personal, and measured by route', async () => {
+    const { id, key } = await api.newTenant();
+    const secret = 'grace@example.com';
+    await api.call('POST', '/v1/operations', { key, body: { kind: 'email', input: { ...MAIL, to: secret } } });
+    await api.call('GET', `/v1/operations?text=${secret}`, { key });
+    await api.call('GET', `/v1/users/${'u'.repeat(9)}`, { key });
+    const lines = JSON.stringify(api.logged);
+    assert.ok(!lines.includes(secret) && !lines.includes(key) && !lines.includes('uuuuuuuuu'));
+    const line = api.logged.find((entry) => entry['tenantId'] === id && entry['route'] === '/v1/users/{id}');
+    assert.deepEqual(
+      [line?.['method'], line?.['status'], typeof line?.['durationMs'], typeof line?.['keyId']],
+      ['GET', 404, 'number', 'string'],
+    );
+    const metrics = await api.context.registry.metrics();
+    assert.match(metrics, /nightshift_http_requests_total\{route="\/v1\/users\/\{id\}",method="GET",status="4xx"\} \d/);
+    assert.ok(!metrics.includes(secret));
+  });
+});
+
+describe('who may call from a browser', () => {
+  it('is nobody, unless their origin is set', async () => {
+    const headers = {
+      Origin: 'https://app.example.com',
+      'Access-Control-Request-Method': 'POST',
+      'Access-Control-Request-Headers': 'authorization,idempotency-key',
+    };
+    assert.equal((await api.call('OPTIONS', '/v1/operations', { headers })).headers.get('access-control-allow-origin'), null);
+    await using open = await startApi({ http: { ...api.context.http, corsOrigins: ['https://app.example.com'] } });
+    const preflight = await open.call('OPTIONS', '/v1/operations', { headers });
+    assert.deepEqual([preflight.status, preflight.headers.get('access-control-allow-origin')], [204, 'https://app.example.com']);
+    assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /Idempotency-Key/);
+    const problem = await open.call('GET', '/v1/operations', { headers: { Origin: 'https://app.example.com' } });
+    assertProblem(problem, 401, 'unauthenticated');
+    assert.equal(problem.headers.get('access-control-allow-origin'), 'https://app.example.com');
+    const other = await open.call('OPTIONS', '/v1/operations', { headers: { ...headers, Origin: 'https://evil.example.com' } });
+    assert.equal(other.headers.get('access-control-allow-origin'), null);
+  });
+});
+
+describe('the rate limit', () => {
+  it('counts each key, and addresses without a valid one, and says how much is left', async () => {
+    await using limited = await startApi({ http: { ...api.context.http, rateLimitPerMinute: 20 } });
+    const [one, two] = [await limited.newTenant(), await limited.newTenant()];
+    const first = await limited.call('GET', '/v1/users', { key: one.key });
+    assert.match(first.headers.get('ratelimit-policy') ?? '', /"requests"; q=20; w=60/);
+    assert.match(first.headers.get('ratelimit') ?? '', /r=19/);
+    for (let i = 0; i < 19; i++) assert.equal((await limited.call('GET', '/v1/users', { key: one.key })).status, 200);
+    const refused = await limited.call('GET', '/v1/users', { key: one.key });
+    assertProblem(refused, 429, 'rate_limited');
+    assert.ok(Number(refused.headers.get('retry-after')) > 0);
+    assert.equal((await limited.call('GET', '/v1/users', { key: two.key })).status, 200);
+    const statuses: number[] = [];
+    for (let i = 0; i < 4; i++) statuses.push((await limited.call('GET', '/v1/users', { key: 'ns_wrong' })).status);
+    assert.deepEqual(statuses, [401, 401, 429, 429]);
+  });
+});
+
+describe('the server', () => {
+  it('says whether it lives, is ready, and what it is', async () => {
+    assert.deepEqual((await api.call('GET', '/livez')).body, { status: 'live' });
+    assert.deepEqual((await api.call('GET', '/readyz')).body, { status: 'ready', checks: { database: { ok: true } } });
+    assert.deepEqual((await api.call('GET', '/version')).body, { name: 'nightshift', version: '0.0.0-test', features: ['email'] });
+    await using unready = await startApi({
+      health: () => Promise.resolve({ ready: false, checks: { core: { ok: false, detail: 'warming' } } }),
+    });
+    const answer = await unready.call('GET', '/readyz');
+    assert.deepEqual([answer.status, answer.body], [503, { status: 'not_ready', checks: { core: { ok: false, detail: 'warming' } } }]);
+  });
+
+  it('answers a kind and routes of a feature that is off with feature_off', async () => {
+    await using off = await startApi({ features: [] });
+    const { key } = await off.newTenant();
+    assertProblem(await off.call('POST', '/v1/operations', { key, body: START }), 404, 'feature_off');
+  });
+});
