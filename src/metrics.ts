@@ -34,7 +34,10 @@ export function createMetrics(): Metrics {
       registers,
     }),
     activitySeconds: new Histogram({
-      ...{ name: 'nightshift_activity_seconds', help: 'Duration of activity attempts.', labelNames: ['activity', 'outcome'], registers },
+      name: 'nightshift_activity_seconds',
+      help: 'Duration of activity attempts.',
+      labelNames: ['activity', 'outcome'],
+      registers,
       buckets: DURATION_BUCKETS_S,
     }),
     openOperations: new Gauge({

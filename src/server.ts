@@ -31,13 +31,24 @@ async function main(): Promise<void> {
   await using hub = startStreamHub(deps.store.streams, deps.log);
   const state: { serving?: Serving } = {};
   const app = await createApp({
-    ...{ http: config.http, store: deps.store, hub, kinds: deps.kinds, features: config.features, clock: deps.clock, log: deps.log },
-    ...{ registry: deps.metrics.registry, version: await readVersion(), shuttingDown: stop.signal, isUnavailable: isConnectionError },
+    http: config.http,
+    store: deps.store,
+    hub,
+    kinds: deps.kinds,
+    features: config.features,
+    clock: deps.clock,
+    log: deps.log,
+    registry: deps.metrics.registry,
+    version: await readVersion(),
+    shuttingDown: stop.signal,
+    isUnavailable: isConnectionError,
     health: () => health(deps, state.serving),
     ...(config.temporal.uiUrl === undefined ? {} : { temporalUiLink: temporalUiLink(config, config.temporal.uiUrl) }),
   });
   await using _metrics = await serveMetrics({
-    ...{ metrics: deps.metrics, host: config.metrics.host, port: config.metrics.port },
+    metrics: deps.metrics,
+    host: config.metrics.host,
+    port: config.metrics.port,
     temporalUrl: `http://${config.metrics.host}:${config.metrics.temporalPort}/metrics`,
   });
   await using _http = await listen(createServer(app), config.http);

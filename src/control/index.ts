@@ -57,16 +57,15 @@ export interface TemporalControl extends AsyncDisposable {
 export function startTemporalControl(deps: TemporalControlDeps): TemporalControl {
   const { store, client, clock, log, settings } = deps;
   const dispatcher = startDispatcher({
-    ...{
-      store: store.system.dispatch,
-      client,
-      kinds: deps.kinds,
-      clock,
-      log,
-      searchAttributesOf: deps.searchAttributesOf,
-      onStart: deps.onStart,
-    },
-    ...{ pollMs: settings.dispatchPollMs, maxUnopenedStarts: settings.maxUnopenedStarts },
+    store: store.system.dispatch,
+    client,
+    kinds: deps.kinds,
+    clock,
+    log,
+    searchAttributesOf: deps.searchAttributesOf,
+    onStart: deps.onStart,
+    pollMs: settings.dispatchPollMs,
+    maxUnopenedStarts: settings.maxUnopenedStarts,
   });
   deps.bridge.attach(dispatcher);
   const settle = startSettleSweep({

@@ -33,59 +33,11 @@ export function createApiKeysStore({ db, audit }: { readonly db: Kysely<Database
     return withTenant(db, tenantId, async (tx) => {
       const used = await claimIdempotency(tx, request, id);
       if (used !== undefined) return used;
-      const key = await tx
-        .insertInto('api_key')
-        .values({
-          id,
-          tenant_id: tenantId,
-          kind: 'key',
-          secret_hash: hashSecret(secret),
-          name: request.name,
-          scopes: [...request.scopes],
-          subject: null,
-          resources: null,
-          created_at: now,
-          expires_at: request.expiresAt ?? null,
-          revoked_at: null,
-          last_used_at: null,
-        })
-        .returningAll()
-        .executeTakeFirstOrThrow();
+      const key = await insertKey(tx, { ...request, id, secret });
       const after = { name: key.name, scopes: key.scopes, expiresAt: key.expires_at };
       await audit.record(tx, { ...actor, tenantId, at: now, action: 'api_key.created', target: `api_key/${id}`, after });
       return { outcome: 'created' as const, key, secret };
     });
-  }
-
-  /** Takes the idempotency key, or tells what it was taken for. */
-  async function claimIdempotency(tx: Tx, request: CreateKeyRequest, id: string): Promise<CreatedKey | undefined> {
-    const { tenantId, idempotency, now } = request;
-    if (idempotency === undefined) return undefined;
-    const claimed = await tx
-      .insertInto('idempotency')
-      .values({
-        tenant_id: tenantId,
-        ...idempotency,
-        status: 201,
-        object_type: 'api_key',
-        object_id: id,
-        created_at: now,
-      })
-      .onConflict((conflict) => conflict.columns(['tenant_id', 'key']).doNothing())
-      .returning('key')
-      .executeTakeFirst();
-    if (claimed !== undefined) return undefined;
-    const first = await tx
-      .selectFrom('idempotency')
-      .selectAll()
-      .where('tenant_id', '=', tenantId)
-      .where('key', '=', idempotency.key)
-      .executeTakeFirstOrThrow();
-    if (first.digest !== idempotency.digest) return { outcome: 'mismatch' };
-    return {
-      outcome: 'replayed',
-      key: await tx.selectFrom('api_key').selectAll().where('id', '=', first.object_id).executeTakeFirstOrThrow(),
-    };
   }
 
   /** Newest first, revoked ones too; the cursor is the last row of the page before. */
@@ -123,4 +75,56 @@ export function createApiKeysStore({ db, audit }: { readonly db: Kysely<Database
   }
 
   return { create, list, revoke };
+}
+
+/** Takes the idempotency key, or tells what it was taken for. */
+async function claimIdempotency(tx: Tx, request: CreateKeyRequest, id: string): Promise<CreatedKey | undefined> {
+  const { tenantId, idempotency, now } = request;
+  if (idempotency === undefined) return undefined;
+  const claimed = await tx
+    .insertInto('idempotency')
+    .values({
+      tenant_id: tenantId,
+      ...idempotency,
+      status: 201,
+      object_type: 'api_key',
+      object_id: id,
+      created_at: now,
+    })
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'key']).doNothing())
+    .returning('key')
+    .executeTakeFirst();
+  if (claimed !== undefined) return undefined;
+  const first = await tx
+    .selectFrom('idempotency')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('key', '=', idempotency.key)
+    .executeTakeFirstOrThrow();
+  if (first.digest !== idempotency.digest) return { outcome: 'mismatch' };
+  return {
+    outcome: 'replayed',
+    key: await tx.selectFrom('api_key').selectAll().where('id', '=', first.object_id).executeTakeFirstOrThrow(),
+  };
+}
+
+function insertKey(tx: Tx, request: CreateKeyRequest & { readonly id: string; readonly secret: string }): Promise<ApiKeyRow> {
+  return tx
+    .insertInto('api_key')
+    .values({
+      id: request.id,
+      tenant_id: request.tenantId,
+      kind: 'key',
+      secret_hash: hashSecret(request.secret),
+      name: request.name,
+      scopes: [...request.scopes],
+      subject: null,
+      resources: null,
+      created_at: request.now,
+      expires_at: request.expiresAt ?? null,
+      revoked_at: null,
+      last_used_at: null,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
 }

@@ -45,10 +45,10 @@ export function createLifecycleStore(db: Kysely<Database>) {
   }
 
   /** A stored step that people see. Returns the status the row has now: `cancelling` stays what it is. */
-  async function mark(run: RunRef, mark: Mark): Promise<OperationStatus> {
+  async function mark(run: RunRef, step: Mark): Promise<OperationStatus> {
     const { rows } = await sql<{
       status: OperationStatus;
-    }>`select mark_operation(${parametersOf(run, { ...mark })}::jsonb) as status`.execute(db);
+    }>`select mark_operation(${parametersOf(run, { ...step })}::jsonb) as status`.execute(db);
     const row = rows[0];
     if (row === undefined) throw new Error('mark_operation gave no row');
     return row.status;
@@ -57,15 +57,15 @@ export function createLifecycleStore(db: Kysely<Database>) {
   /** Ends the operation as the workflow says, unless a cancel would overtake an effect that is being sent. */
   async function close({ run, outcome, events = [], actor = 'workflow', details, cancelRequested = false }: CloseRequest): Promise<Closed> {
     const parameters = parametersOf(run, {
-      ...{
-        status: outcome.status,
-        result: outcome.result ?? null,
-        error: 'error' in outcome ? outcome.error : null,
-        actor,
-        details,
-        cancelRequested,
-      },
-      ...{ eventId: uuidv7(), auditId: uuidv7(), events: events.map((event) => ({ ...event, id: uuidv7() })) },
+      status: outcome.status,
+      result: outcome.result ?? null,
+      error: 'error' in outcome ? outcome.error : null,
+      actor,
+      details,
+      cancelRequested,
+      eventId: uuidv7(),
+      auditId: uuidv7(),
+      events: events.map((event) => ({ ...event, id: uuidv7() })),
     });
     const { rows } = await sql<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null }>`
       select * from close_operation(${parameters}::jsonb)`.execute(db);

@@ -28,9 +28,16 @@ export function createTimelineStore(db: Kysely<Database>) {
         .insertInto('timeline')
         .values(
           attempts.map((attempt) => ({
-            ...{ id: attempt.id, tenant_id: tenantId, operation_id: attempt.operationId, run_id: attempt.runId },
-            ...{ activity_id: attempt.activityId, activity: attempt.activity, attempt: attempt.attempt, started_at: attempt.startedAt },
-            ...{ finished_at: attempt.finishedAt ?? null, outcome: attempt.outcome ?? null },
+            id: attempt.id,
+            tenant_id: tenantId,
+            operation_id: attempt.operationId,
+            run_id: attempt.runId,
+            activity_id: attempt.activityId,
+            activity: attempt.activity,
+            attempt: attempt.attempt,
+            started_at: attempt.startedAt,
+            finished_at: attempt.finishedAt ?? null,
+            outcome: attempt.outcome ?? null,
             error: attempt.error === undefined ? null : JSON.stringify(attempt.error),
           })),
         )

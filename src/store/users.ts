@@ -28,13 +28,7 @@ export function createUsersStore({ db, audit }: { readonly db: Kysely<Database>;
         .where('id', '=', id)
         .forUpdate()
         .executeTakeFirst();
-      const values = {
-        email: content.email ?? null,
-        time_zone: content.timeZone ?? null,
-        locale: content.locale ?? null,
-        attributes: JSON.stringify(content.attributes),
-        updated_at: now,
-      };
+      const values = columnsOf(content, now);
       const user = await tx
         .insertInto('app_user')
         .values({ tenant_id: tenantId, id, created_at: now, ...values })
@@ -87,6 +81,16 @@ export function createUsersStore({ db, audit }: { readonly db: Kysely<Database>;
   }
 
   return { put, get, list, remove };
+}
+
+function columnsOf(content: UserContent, now: Date) {
+  return {
+    email: content.email ?? null,
+    time_zone: content.timeZone ?? null,
+    locale: content.locale ?? null,
+    attributes: JSON.stringify(content.attributes),
+    updated_at: now,
+  };
 }
 
 function contentOf(row: UserRow): object {

@@ -23,6 +23,10 @@ export interface SignalRequest extends VerbRequest {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
+export interface RescheduleRequest extends VerbRequest {
+  readonly startAt: Date;
+}
+
 export interface RetryRequest extends VerbRequest {
   readonly kind: Kind;
   /** An edited input; without one, the first input again. */
@@ -41,153 +45,181 @@ interface Parts {
   readonly operations: OperationsStore;
 }
 
+/** A row that this transaction holds. */
+interface Locked {
+  readonly tx: Tx;
+  readonly row: OperationRow;
+}
+
 /** What people and programs ask of an operation that exists. Each writes rows; the dispatcher tells the workflow. */
-export function createVerbsStore({ db, audit, bridge, operations }: Parts) {
-  /** Before the workflow opened the row, cancelling is one compare-and-set; later the workflow is asked. */
-  async function requestCancel(
-    request: VerbRequest,
-  ): Promise<{ readonly outcome: 'cancelled' | 'cancelling' | 'finished'; readonly operation: OperationRow } | undefined> {
-    const answer = await withTenant(db, request.tenantId, async (tx) => {
-      const row = await lock(tx, request.id);
-      if (row === undefined) return undefined;
-      if (row.status === 'cancelled' || row.status === 'cancelling') return { outcome: row.status, operation: row };
-      if (isTerminal(row)) return { outcome: 'finished' as const, operation: row };
-      if (row.run_id === null) {
-        await finishUnopened(tx, row, request);
-        return { outcome: 'cancelled' as const, operation: await read(tx, row.id) };
-      }
-      await tx
-        .updateTable('operation')
-        .set({ status: 'cancelling', cancel_requested_at: request.now, updated_at: request.now })
-        .where('id', '=', row.id)
-        .execute();
-      await appendStep(tx, row, { status: 'cancelling', phase: row.phase }, request.now);
-      await insertMessage(tx, row, { verb: 'cancel', name: null, payload: {}, now: request.now });
-      await recordVerb(tx, row, { ...request, name: 'cancel' });
-      return { outcome: 'cancelling' as const, operation: await read(tx, row.id) };
-    });
-    if (answer?.outcome === 'cancelling') bridge.wake();
-    return answer;
-  }
-
-  /** Sends one of the kind's signals, or `pause` / `resume`, which the row shows at once. */
-  async function signal(
-    request: SignalRequest,
-  ): Promise<{ readonly outcome: 'sent' | 'finished' | 'not_started'; readonly operation: OperationRow } | undefined> {
-    const answer = await withTenant(db, request.tenantId, async (tx) => {
-      const row = await lock(tx, request.id);
-      if (row === undefined) return undefined;
-      if (isTerminal(row)) return { outcome: 'finished' as const, operation: row };
-      if (row.run_id === null) return { outcome: 'not_started' as const, operation: row };
-      const paused = request.name === MESSAGES.pause ? true : request.name === MESSAGES.resume ? false : row.paused;
-      await tx.updateTable('operation').set({ paused, updated_at: request.now }).where('id', '=', row.id).execute();
-      if (paused !== row.paused) await appendStep(tx, row, { status: row.status, phase: row.phase, paused }, request.now);
-      const payload = {
-        ...request.payload,
-        actor: request.actor.actor,
-        ...(request.reason === undefined ? {} : { reason: request.reason }),
-      };
-      await insertMessage(tx, row, { verb: 'signal', name: request.name, payload, now: request.now });
-      await recordVerb(tx, row, request);
-      return { outcome: 'sent' as const, operation: { ...row, paused } };
-    });
-    if (answer?.outcome === 'sent') bridge.wake();
-    return answer;
-  }
-
-  /** Moves a waiting start; `scheduled` rows only. */
-  async function reschedule(
-    request: VerbRequest & { readonly startAt: Date },
-  ): Promise<{ readonly outcome: 'rescheduled' | 'not_scheduled'; readonly operation: OperationRow } | undefined> {
-    const answer = await withTenant(db, request.tenantId, async (tx) => {
-      const row = await lock(tx, request.id);
-      if (row === undefined) return undefined;
-      if (row.status !== 'scheduled') return { outcome: 'not_scheduled' as const, operation: row };
-      const moved = await tx
-        .updateTable('dispatch')
-        .set({ due_at: request.startAt })
-        .where('operation_id', '=', row.id)
-        .where('verb', '=', 'start')
-        .where('delivered_at', 'is', null)
-        .where('lease_until', 'is', null)
-        .returning('id')
-        .execute();
-      if (moved.length === 0) return { outcome: 'not_scheduled' as const, operation: row };
-      await tx.updateTable('operation').set({ start_at: request.startAt, updated_at: request.now }).where('id', '=', row.id).execute();
-      await appendStep(tx, row, { status: 'scheduled', phase: 'scheduled', startAt: request.startAt }, request.now);
-      await recordVerb(tx, row, { ...request, name: 'rescheduled' });
-      return { outcome: 'rescheduled' as const, operation: await read(tx, row.id) };
-    });
-    if (answer?.outcome === 'rescheduled') bridge.wake();
-    return answer;
-  }
-
-  /**
-   * A new attempt at work that ended without success. Done effects are kept: an edited input that would make one of them different is
-   * refused as `already_done`.
-   */
-  async function retry(request: RetryRequest): Promise<Retried | undefined> {
-    const { tenantId, id, kind, actor, now, idempotency } = request;
-    const row = await operations.get(tenantId, id);
-    if (row === undefined) return undefined;
-    const input = request.input ?? row.input;
-    const replay = await findReplay(tenantId, idempotency);
-    if (replay !== undefined) return replay;
-    if (!isTerminal(row)) return { outcome: 'not_terminal' };
-    if (row.status === 'succeeded') return { outcome: 'succeeded' };
-    const latest = await operations.latestOf(tenantId, row.root_id);
-    if (latest !== undefined && latest.id !== row.id) return { outcome: 'superseded' };
-    if (await contradictsDone(row, kind, input)) return { outcome: 'already_done' };
-    const start = { priority: row.priority, tags: row.tags, metadata: row.metadata };
-    const ownerSubject = row.owner_subject ?? undefined;
-    const accepted = await operations.accept({ tenantId, kind, input, start, actor, ownerSubject, idempotency, now, retry: { of: row } });
-    if (accepted.outcome === 'mismatch') return { outcome: 'mismatch' };
-    if (accepted.outcome === 'existing') return { outcome: 'superseded' };
-    return { outcome: accepted.outcome, operation: accepted.operation };
-  }
-
-  async function findReplay(tenantId: string, idempotency: Idempotency | undefined): Promise<Retried | undefined> {
-    if (idempotency === undefined) return undefined;
-    const used = await withTenant(db, tenantId, (tx) =>
-      tx.selectFrom('idempotency').selectAll().where('tenant_id', '=', tenantId).where('key', '=', idempotency.key).executeTakeFirst(),
-    );
-    if (used === undefined) return undefined;
-    if (used.digest !== idempotency.digest) return { outcome: 'mismatch' };
-    const operation = await operations.get(tenantId, used.object_id);
-    return operation === undefined ? { outcome: 'mismatch' } : { outcome: 'replayed', operation };
-  }
-
-  async function contradictsDone(row: OperationRow, kind: Kind, input: object): Promise<boolean> {
-    if (kind.effects === undefined) return false;
-    const done = await withTenant(db, row.tenant_id, (tx) =>
-      tx
-        .selectFrom('effect')
-        .select(['step', 'request_digest'])
-        .where('tenant_id', '=', row.tenant_id)
-        .where('root_id', '=', row.root_id)
-        .where('state', '=', 'done')
-        .execute(),
-    );
-    const planned = new Map(kind.effects(input as never, row.root_id).map((effect) => [effect.step, effect.digest]));
-    return done.some((effect) => planned.has(effect.step) && planned.get(effect.step) !== effect.request_digest);
-  }
-
-  async function recordVerb(tx: Tx, row: OperationRow, request: VerbRequest & { readonly name: string }): Promise<void> {
-    await audit.record(tx, {
-      ...request.actor,
-      tenantId: row.tenant_id,
-      at: request.now,
-      action: `operation.${request.name}.requested`,
-      target: `operation/${row.id}`,
-      operationId: row.id,
-      ...(request.reason === undefined ? {} : { after: { reason: request.reason } }),
-    });
-  }
-
-  return { requestCancel, signal, reschedule, retry };
+export function createVerbsStore(parts: Parts) {
+  return {
+    requestCancel: (request: VerbRequest) => requestCancel(parts, request),
+    signal: (request: SignalRequest) => signal(parts, request),
+    reschedule: (request: RescheduleRequest) => reschedule(parts, request),
+    retry: (request: RetryRequest) => retry(parts, request),
+  };
 }
 
 export type VerbsStore = ReturnType<typeof createVerbsStore>;
+
+/** Before the workflow opened the row, cancelling is one compare-and-set; later the workflow is asked. */
+async function requestCancel(
+  parts: Parts,
+  request: VerbRequest,
+): Promise<{ readonly outcome: 'cancelled' | 'cancelling' | 'finished'; readonly operation: OperationRow } | undefined> {
+  const answer = await withTenant(parts.db, request.tenantId, async (tx) => {
+    const row = await lock(tx, request.id);
+    if (row === undefined) return undefined;
+    if (row.status === 'cancelled' || row.status === 'cancelling') return { outcome: row.status, operation: row };
+    if (isTerminal(row)) return { outcome: 'finished' as const, operation: row };
+    if (row.run_id === null) {
+      await finishUnopened(tx, row, request);
+      return { outcome: 'cancelled' as const, operation: await read(tx, row.id) };
+    }
+    await tx
+      .updateTable('operation')
+      .set({ status: 'cancelling', cancel_requested_at: request.now, updated_at: request.now })
+      .where('id', '=', row.id)
+      .execute();
+    await appendStep({ tx, row }, { status: 'cancelling', phase: row.phase }, request.now);
+    await insertMessage({ tx, row }, { verb: 'cancel', name: null, payload: {}, now: request.now });
+    await recordVerb(parts, { tx, row }, { ...request, name: 'cancel' });
+    return { outcome: 'cancelling' as const, operation: await read(tx, row.id) };
+  });
+  if (answer?.outcome === 'cancelling') parts.bridge.wake();
+  return answer;
+}
+
+/** Sends one of the kind's signals, or `pause` / `resume`, which the row shows at once. */
+async function signal(
+  parts: Parts,
+  request: SignalRequest,
+): Promise<{ readonly outcome: 'sent' | 'finished' | 'not_started'; readonly operation: OperationRow } | undefined> {
+  const answer = await withTenant(parts.db, request.tenantId, async (tx) => {
+    const row = await lock(tx, request.id);
+    if (row === undefined) return undefined;
+    if (isTerminal(row)) return { outcome: 'finished' as const, operation: row };
+    if (row.run_id === null) return { outcome: 'not_started' as const, operation: row };
+    const paused = request.name === MESSAGES.pause ? true : request.name === MESSAGES.resume ? false : row.paused;
+    await tx.updateTable('operation').set({ paused, updated_at: request.now }).where('id', '=', row.id).execute();
+    if (paused !== row.paused) await appendStep({ tx, row }, { status: row.status, phase: row.phase, paused }, request.now);
+    const payload = {
+      ...request.payload,
+      actor: request.actor.actor,
+      ...(request.reason === undefined ? {} : { reason: request.reason }),
+    };
+    await insertMessage({ tx, row }, { verb: 'signal', name: request.name, payload, now: request.now });
+    await recordVerb(parts, { tx, row }, request);
+    return { outcome: 'sent' as const, operation: { ...row, paused } };
+  });
+  if (answer?.outcome === 'sent') parts.bridge.wake();
+  return answer;
+}
+
+/** Moves a waiting start; `scheduled` rows only. */
+async function reschedule(
+  parts: Parts,
+  request: RescheduleRequest,
+): Promise<{ readonly outcome: 'rescheduled' | 'not_scheduled'; readonly operation: OperationRow } | undefined> {
+  const answer = await withTenant(parts.db, request.tenantId, async (tx) => {
+    const row = await lock(tx, request.id);
+    if (row === undefined) return undefined;
+    if (row.status !== 'scheduled') return { outcome: 'not_scheduled' as const, operation: row };
+    const moved = await tx
+      .updateTable('dispatch')
+      .set({ due_at: request.startAt })
+      .where('operation_id', '=', row.id)
+      .where('verb', '=', 'start')
+      .where('delivered_at', 'is', null)
+      .where('lease_until', 'is', null)
+      .returning('id')
+      .execute();
+    if (moved.length === 0) return { outcome: 'not_scheduled' as const, operation: row };
+    await tx.updateTable('operation').set({ start_at: request.startAt, updated_at: request.now }).where('id', '=', row.id).execute();
+    await appendStep({ tx, row }, { status: 'scheduled', phase: 'scheduled', startAt: request.startAt }, request.now);
+    await recordVerb(parts, { tx, row }, { ...request, name: 'rescheduled' });
+    return { outcome: 'rescheduled' as const, operation: await read(tx, row.id) };
+  });
+  if (answer?.outcome === 'rescheduled') parts.bridge.wake();
+  return answer;
+}
+
+/**
+ * A new attempt at work that ended without success. Done effects are kept: an edited input that would make one of them different is
+ * refused as `already_done`.
+ */
+async function retry(parts: Parts, request: RetryRequest): Promise<Retried | undefined> {
+  const { tenantId, id, kind, actor, now, idempotency } = request;
+  const row = await parts.operations.get(tenantId, id);
+  if (row === undefined) return undefined;
+  const input = request.input ?? row.input;
+  const replay = await findReplay(parts, tenantId, idempotency);
+  if (replay !== undefined) return replay;
+  if (!isTerminal(row)) return { outcome: 'not_terminal' };
+  if (row.status === 'succeeded') return { outcome: 'succeeded' };
+  const latest = await parts.operations.latestOf(tenantId, row.root_id);
+  if (latest !== undefined && latest.id !== row.id) return { outcome: 'superseded' };
+  if (await contradictsDone(parts, row, { kind, input })) return { outcome: 'already_done' };
+  const start = { priority: row.priority, tags: row.tags, metadata: row.metadata };
+  const ownerSubject = row.owner_subject ?? undefined;
+  const accepted = await parts.operations.accept({
+    tenantId,
+    kind,
+    input,
+    start,
+    actor,
+    ownerSubject,
+    idempotency,
+    now,
+    retry: { of: row },
+  });
+  if (accepted.outcome === 'mismatch') return { outcome: 'mismatch' };
+  if (accepted.outcome === 'existing') return { outcome: 'superseded' };
+  return { outcome: accepted.outcome, operation: accepted.operation };
+}
+
+async function findReplay(parts: Parts, tenantId: string, idempotency: Idempotency | undefined): Promise<Retried | undefined> {
+  if (idempotency === undefined) return undefined;
+  const used = await withTenant(parts.db, tenantId, (tx) =>
+    tx.selectFrom('idempotency').selectAll().where('tenant_id', '=', tenantId).where('key', '=', idempotency.key).executeTakeFirst(),
+  );
+  if (used === undefined) return undefined;
+  if (used.digest !== idempotency.digest) return { outcome: 'mismatch' };
+  const operation = await parts.operations.get(tenantId, used.object_id);
+  return operation === undefined ? { outcome: 'mismatch' } : { outcome: 'replayed', operation };
+}
+
+async function contradictsDone(
+  { db }: Parts,
+  row: OperationRow,
+  { kind, input }: { readonly kind: Kind; readonly input: object },
+): Promise<boolean> {
+  if (kind.effects === undefined) return false;
+  const done = await withTenant(db, row.tenant_id, (tx) =>
+    tx
+      .selectFrom('effect')
+      .select(['step', 'request_digest'])
+      .where('tenant_id', '=', row.tenant_id)
+      .where('root_id', '=', row.root_id)
+      .where('state', '=', 'done')
+      .execute(),
+  );
+  const planned = new Map(kind.effects(input as never, row.root_id).map((effect) => [effect.step, effect.digest]));
+  return done.some((effect) => planned.has(effect.step) && planned.get(effect.step) !== effect.request_digest);
+}
+
+async function recordVerb({ audit }: Parts, { tx, row }: Locked, request: VerbRequest & { readonly name: string }): Promise<void> {
+  await audit.record(tx, {
+    ...request.actor,
+    tenantId: row.tenant_id,
+    at: request.now,
+    action: `operation.${request.name}.requested`,
+    target: `operation/${row.id}`,
+    operationId: row.id,
+    ...(request.reason === undefined ? {} : { after: { reason: request.reason } }),
+  });
+}
 
 function isTerminal(row: OperationRow): boolean {
   return (TERMINAL_STATUSES as readonly string[]).includes(row.status);
@@ -203,13 +235,19 @@ function read(tx: Tx, id: string): Promise<OperationRow> {
 
 async function finishUnopened(tx: Tx, row: OperationRow, request: VerbRequest): Promise<void> {
   const parameters = {
-    ...{ now: request.now, status: 'cancelled', result: null, error: null, eventId: uuidv7(), auditId: uuidv7() },
-    ...{ actor: request.actor.actor, keyId: request.actor.keyId },
+    now: request.now,
+    status: 'cancelled',
+    result: null,
+    error: null,
+    eventId: uuidv7(),
+    auditId: uuidv7(),
+    actor: request.actor.actor,
+    keyId: request.actor.keyId,
   };
   await sql`select finish_operation(o, ${JSON.stringify(parameters)}::jsonb) from operation o where o.id = ${row.id}`.execute(tx);
 }
 
-async function appendStep(tx: Tx, row: OperationRow, data: object, now: Date): Promise<void> {
+async function appendStep({ tx, row }: Locked, data: object, now: Date): Promise<void> {
   await sql`select append_stream_event(${row.tenant_id}, ${row.id}::uuid, 'step', ${JSON.stringify(data)}::jsonb, ${now}::timestamptz)`.execute(
     tx,
   );
@@ -222,13 +260,26 @@ interface Message {
   readonly now: Date;
 }
 
-async function insertMessage(tx: Tx, row: OperationRow, { verb, name, payload, now }: Message): Promise<void> {
+async function insertMessage({ tx, row }: Locked, { verb, name, payload, now }: Message): Promise<void> {
   await tx
     .insertInto('dispatch')
     .values({
-      ...{ id: uuidv7(), tenant_id: row.tenant_id, operation_id: row.id, workflow_id: row.workflow_id, workflow_type: row.kind },
-      ...{ task_queue: TASK_QUEUES.core, verb, name, payload: JSON.stringify(payload), priority: 1, due_at: now, lease_until: null },
-      ...{ last_error: null, created_at: now, delivered_at: null, outcome: null },
+      id: uuidv7(),
+      tenant_id: row.tenant_id,
+      operation_id: row.id,
+      workflow_id: row.workflow_id,
+      workflow_type: row.kind,
+      task_queue: TASK_QUEUES.core,
+      verb,
+      name,
+      payload: JSON.stringify(payload),
+      priority: 1,
+      due_at: now,
+      lease_until: null,
+      last_error: null,
+      created_at: now,
+      delivered_at: null,
+      outcome: null,
     })
     .execute();
 }

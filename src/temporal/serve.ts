@@ -61,8 +61,12 @@ export async function serveQueues(options: ServeOptions): Promise<Serving> {
   const workers = await Promise.all(
     options.queues.map((queue) =>
       createQueueWorker({
-        ...{ connection: temporal.connection, namespace: temporal.namespace, queue, activities: deps.activities[queue] },
-        ...{ activityInterceptors: interceptor, shutdownGraceMs: deps.config.shutdownGraceMs },
+        connection: temporal.connection,
+        namespace: temporal.namespace,
+        queue,
+        activities: deps.activities[queue],
+        activityInterceptors: interceptor,
+        shutdownGraceMs: deps.config.shutdownGraceMs,
         workflowBundlePath: queue === TASK_QUEUES.core ? options.workflowBundlePath : undefined,
       }),
     ),
@@ -98,7 +102,9 @@ async function registerAttributes(deps: Dependencies, { connection, namespace }:
 /** The first workflow of a worker is slow; nobody's work should be it. */
 async function warmUp({ client }: TemporalConnection): Promise<void> {
   await client.workflow.execute('warmUp', {
-    ...{ workflowId: `warm-up:${process.pid}:${Date.now()}`, taskQueue: TASK_QUEUES.core, staticSummary: 'Warm-up of a worker' },
+    workflowId: `warm-up:${process.pid}:${Date.now()}`,
+    taskQueue: TASK_QUEUES.core,
+    staticSummary: 'Warm-up of a worker',
     workflowExecutionTimeout: WARM_UP_TIMEOUT,
   });
 }
@@ -106,7 +112,14 @@ async function warmUp({ client }: TemporalConnection): Promise<void> {
 function startControl(deps: Dependencies, { client }: TemporalConnection): TemporalControl {
   const { store, clock, log, bridge, kinds, config, metrics } = deps;
   return startTemporalControl({
-    ...{ store, clock, log, bridge, client, kinds, settings: config.control, searchAttributesOf },
+    store,
+    clock,
+    log,
+    bridge,
+    client,
+    kinds,
+    settings: config.control,
+    searchAttributesOf,
     onStart: (isEager) => metrics.starts.inc({ eager: String(isEager) }),
   });
 }

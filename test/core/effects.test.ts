@@ -39,8 +39,16 @@ async function open(retryOf?: string): Promise<RunRef> {
   const of = retryOf === undefined ? undefined : await store.operations.get('shop', retryOf);
   const accepted = await store.operations.accept({ ...request, ...(of === undefined ? {} : { retry: { of } }) });
   assert.ok(accepted.outcome === 'created');
-  const { id: operationId, root_id: rootId, attempt } = accepted.operation;
-  const run: RunRef = { tenantId: 'shop', operationId, rootId, kind: 'probe', attempt, runId: `run-${operationId}`, nowMs: Date.now() };
+  const { id: operationId, root_id: rootId } = accepted.operation;
+  const run: RunRef = {
+    tenantId: 'shop',
+    operationId,
+    rootId,
+    kind: 'probe',
+    attempt: accepted.operation.attempt,
+    runId: `run-${operationId}`,
+    nowMs: Date.now(),
+  };
   assert.ok((await store.lifecycle.open(run)).opened);
   return run;
 }

@@ -31,7 +31,12 @@ export function useCore(): CoreFixture {
 
   async function start(steps: readonly object[], more: object = {}): Promise<OperationRow> {
     const accepted = await core.deps.store.operations.accept({
-      ...{ tenantId, kind: PROBE_KIND, input: { steps }, start: {}, actor: TEST_ACTOR, now: new Date() },
+      tenantId,
+      kind: PROBE_KIND,
+      input: { steps },
+      start: {},
+      actor: TEST_ACTOR,
+      now: new Date(),
       ...more,
     });
     assert.ok(accepted.outcome === 'created', accepted.outcome);

@@ -49,7 +49,11 @@ export async function startCore(ground: Ground, options: CoreOptions = {}): Prom
     signal: stop.signal,
   });
   return {
-    ...{ ground, deps: deps.deps, hub, serving, probeLog: deps.probeLog },
+    ground,
+    deps: deps.deps,
+    hub,
+    serving,
+    probeLog: deps.probeLog,
     async newTenant() {
       const id = `t-${randomUUID()}`;
       await deps.deps.store.tenants.put({ id, name: 'A tenant', actor: { actor: 'system' }, now: new Date() });
@@ -68,8 +72,12 @@ export async function startCore(ground: Ground, options: CoreOptions = {}): Prom
 /** Dependencies as a process would make them, with the probe among the kinds. */
 export function makeDependencies(ground: Ground, options: CoreOptions = {}) {
   const config = loadConfig({
-    ...{ DATABASE_URL: ground.databaseUrl, TEMPORAL_ADDRESS: ground.temporalAddress, TEMPORAL_NAMESPACE: ground.namespace },
-    ...{ SETTLE_SWEEP: '1s', LOG_LEVEL: 'silent', SHUTDOWN_GRACE: '2s' },
+    DATABASE_URL: ground.databaseUrl,
+    TEMPORAL_ADDRESS: ground.temporalAddress,
+    TEMPORAL_NAMESPACE: ground.namespace,
+    SETTLE_SWEEP: '1s',
+    LOG_LEVEL: 'silent',
+    SHUTDOWN_GRACE: '2s',
     ...options.environment,
   });
   const probeLog: ProbeLog = { done: [], undone: [] };

@@ -79,8 +79,14 @@ async function observe({ observer, context, input, next }: Observed): Promise<un
 
 function begin(observer: ActivityObserver, { info }: Context, ref: OperationRef) {
   const entry = {
-    ...{ id: uuidv7(), tenantId: ref.tenantId, operationId: ref.operationId, runId: info.workflowExecution?.runId ?? '' },
-    ...{ activityId: info.activityId, activity: info.activityType, attempt: info.attempt, startedAt: new Date() },
+    id: uuidv7(),
+    tenantId: ref.tenantId,
+    operationId: ref.operationId,
+    runId: info.workflowExecution?.runId ?? '',
+    activityId: info.activityId,
+    activity: info.activityType,
+    attempt: info.attempt,
+    startedAt: new Date(),
   };
   observer.timeline.write(entry);
   return entry;

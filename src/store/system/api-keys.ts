@@ -74,51 +74,20 @@ export function createSystemApiKeysStore(system: Kysely<Database>) {
     const at = performance.now();
     const cached = cache.get(id);
     if (cached !== undefined && cached.until > at) return cached.row;
-    const row = select(id);
+    const row = select(system, id);
     if (cache.size >= CACHE_MAX) cache.clear();
     cache.set(id, { row, until: at + CACHE_TTL_MS });
     row.catch(() => cache.delete(id));
     return row;
   }
 
-  async function select(id: string): Promise<ApiKeyRow | undefined> {
-    const found = await system
-      .selectFrom('api_key')
-      .leftJoin('tenant', 'tenant.id', 'api_key.tenant_id')
-      .selectAll('api_key')
-      .select('tenant.deleted_at')
-      .where('api_key.id', '=', id)
-      .executeTakeFirst();
-    if (found === undefined) return undefined;
-    const { deleted_at: closedAt, ...row } = found;
-    // The keys of a closed tenant are as good as revoked.
-    return closedAt === null ? row : { ...row, revoked_at: row.revoked_at ?? closedAt };
-  }
-
   /** Makes the row of a secret that is already kept elsewhere, unless it is there. Says what the key is worth then. */
-  async function ensure({ secret, kind, tenantId, name, now }: EnsureKeyRequest): Promise<Verdict> {
-    const id = idOfSecret(secret);
+  async function ensure(request: EnsureKeyRequest): Promise<Verdict> {
+    const id = idOfSecret(request.secret);
     if (id === undefined) return { outcome: 'malformed' };
-    await system
-      .insertInto('api_key')
-      .values({
-        id,
-        kind,
-        tenant_id: tenantId ?? null,
-        secret_hash: hashSecret(secret),
-        name,
-        scopes: ['*'],
-        subject: null,
-        resources: null,
-        created_at: now,
-        expires_at: null,
-        revoked_at: null,
-        last_used_at: null,
-      })
-      .onConflict((conflict) => conflict.column('id').doNothing())
-      .execute();
+    await insertMissing(system, { ...request, id });
     cache.delete(id);
-    return verify(secret, now);
+    return verify(request.secret, request.now);
   }
 
   /** Whether any key of this sort still works, whoever holds it. */
@@ -136,7 +105,41 @@ export function createSystemApiKeysStore(system: Kysely<Database>) {
   return { verify, recheck, ensure, hasUsable, forget, newSecret };
 }
 
-export type SystemApiKeysStore = ReturnType<typeof createSystemApiKeysStore>;
+async function select(system: Kysely<Database>, id: string): Promise<ApiKeyRow | undefined> {
+  const found = await system
+    .selectFrom('api_key')
+    .leftJoin('tenant', 'tenant.id', 'api_key.tenant_id')
+    .selectAll('api_key')
+    .select('tenant.deleted_at')
+    .where('api_key.id', '=', id)
+    .executeTakeFirst();
+  if (found === undefined) return undefined;
+  const { deleted_at: closedAt, ...row } = found;
+  // The keys of a closed tenant are as good as revoked.
+  return closedAt === null ? row : { ...row, revoked_at: row.revoked_at ?? closedAt };
+}
+
+async function insertMissing(system: Kysely<Database>, request: EnsureKeyRequest & { readonly id: string }): Promise<void> {
+  const { id, secret, kind, tenantId, name, now } = request;
+  await system
+    .insertInto('api_key')
+    .values({
+      id,
+      kind,
+      tenant_id: tenantId ?? null,
+      secret_hash: hashSecret(secret),
+      name,
+      scopes: ['*'],
+      subject: null,
+      resources: null,
+      created_at: now,
+      expires_at: null,
+      revoked_at: null,
+      last_used_at: null,
+    })
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute();
+}
 
 function standing(row: ApiKeyRow, now: Date): Verdict {
   if (row.revoked_at !== null) return { outcome: 'revoked' };
