@@ -11,8 +11,13 @@ const valuesOf = (path, rest = {}) => ({ path, dependencyTypesNot: ['type-only']
 
 module.exports = {
   forbidden: [
-    forbid('no-cycles', 'Split by idea: what both sides need is a third file.', {}, { circular: true }),
-    forbid('no-orphans', 'Nothing imports this file, and it imports nothing: delete it.', { orphan: true, pathNot: ['\\.d\\.ts$'] }, {}),
+    forbid(
+      'no-cycles',
+      'Split by idea: what both sides need is a third file. A way back that is types only is none.',
+      {},
+      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    ),
+    forbid('no-orphans', 'Nothing imports this file, and it imports nothing: delete it.', { orphan: true, pathNot: ['\\.d\\.m?ts$'] }, {}),
     forbid('resolvable', 'The file or package is not there.', {}, { couldNotResolve: true }),
     forbid(
       'no-development-packages',
