@@ -101,9 +101,7 @@ describe('garbage', () => {
     for (let i = 0; i < COUNT / 2; i++) {
       const value = textOf(ODD[random(ODD.length)]);
       const encoded =
-        random(4) === 0
-          ? damage('%41%42', random).replaceAll(/[\u0000-\u0020\u007F-\uFFFF"#]/g, '')
-          : encodeURIComponent(value.toWellFormed()).slice(0, 3000);
+        random(4) === 0 ? damage('%41%42', random).replaceAll(/[^!$-~]/g, '') : encodeURIComponent(value.toWellFormed()).slice(0, 3000);
       const answer = await api.call('GET', `/v1/operations?${names[random(names.length)]}=${encoded}`, { key });
       assert.ok(answer.status < 500, `${encoded} -> ${answer.text}`);
       if (answer.status >= 400) Problem.parse(answer.body);

@@ -241,8 +241,8 @@ describe('looking at operations', () => {
     const note = (await api.call('POST', '/v1/operations', { key, body: { ...START, kind: 'note' } })).body.id;
     const notes = await api.newKey(tenantId, ['notes:read']);
     const both = await api.newKey(tenantId, ['notes:*', 'email:read']);
-    const ids = async (key: string, query = '') =>
-      (await api.call('GET', `/v1/operations${query}`, { key })).body.data.map((operation: { id: string }) => operation.id);
+    const ids = async (reader: string, query = '') =>
+      (await api.call('GET', `/v1/operations${query}`, { key: reader })).body.data.map((operation: { id: string }) => operation.id);
     assert.deepEqual(await ids(notes.key), [note]);
     assert.deepEqual(await ids(notes.key, '?kind=email'), []);
     assert.deepEqual(await ids(both.key), [note, mail]);

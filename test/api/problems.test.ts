@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import { PROBLEMS } from '../../src/contracts/problems.ts';
+import { openDatabases } from '../../src/store/database.ts';
+import { createStore } from '../../src/store/index.ts';
 import { type Answer, type Api, MAIL, START, assertProblem, startApi } from './fixture.ts';
 
 let api: Api;
@@ -230,6 +234,22 @@ describe('problems of ours', () => {
     assert.doesNotMatch(answer.text, /10\.1\.2\.3|ECONN/);
   });
 
+  it('says so for every route, whatever the key', async () => {
+    const url = 'postgres://nobody:secret@127.0.0.1:1/nothing';
+    await using databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: 2 });
+    await using broken = await startApi({ store: createStore(databases, createDispatchBridge()) });
+    const answers = [
+      await broken.call('GET', '/v1/operations', { key: broken.platformKey }),
+      await broken.call('POST', '/v1/operations', { key: broken.platformKey, body: START }),
+    ];
+    for (const answer of answers) {
+      assertProblem(answer, 503, 'unavailable');
+      assert.doesNotMatch(answer.text, /127\.0\.0\.1|ECONN|secret/);
+    }
+    assert.ok(!JSON.stringify(broken.logged).includes('nobody:secret'));
+    assert.equal((await broken.call('GET', '/livez')).status, 200);
+  });
+
   it('tells nothing from inside, but logs it under the request id', async () => {
     await using broken = await startApi({ health: () => Promise.reject(new Error('secret of /srv/app/x.ts')) });
     const answer = await broken.call('GET', '/readyz', { headers: { 'X-Request-Id': 'my-id' } });
@@ -237,6 +257,13 @@ describe('problems of ours', () => {
     assert.doesNotMatch(answer.text, /secret/);
     assert.equal(answer.body.requestId, 'my-id');
     assert.ok(broken.logged.some((line) => line['requestId'] === 'my-id' && line['msg'] === 'request failed'));
+  });
+
+  it('has a row in docs/errors.md for every problem', async () => {
+    const text = await readFile(new URL('../../docs/errors.md', import.meta.url), 'utf8');
+    for (const [code, { status, title, fix }] of Object.entries(PROBLEMS)) {
+      assert.ok(text.includes(`| ${status} | \`${code}\` | ${title} | ${fix} |`), `${code} is missing or stale`);
+    }
   });
 
   it('has a page for every problem', async () => {

@@ -112,8 +112,12 @@ describe('the stream of an operation', () => {
     let written = 1;
     let reconnects = 0;
     let isDone = false;
+    const isWriting = () => reconnects < 100;
     const writing = (async () => {
-      for (; reconnects < 100; written++) await append('step', { written });
+      while (isWriting()) {
+        await append('step', { written });
+        written += 1;
+      }
       await append('done', {});
       written += 1;
     })();
@@ -151,8 +155,8 @@ describe('the stream of an operation', () => {
     const progress = reader.events.filter(({ event }) => event === 'progress');
     assert.ok(progress.length >= 2 && progress.every((event) => event.id === undefined));
     for (const [index, event] of progress.entries()) {
-      const before = progress[index - 1];
-      if (before !== undefined) assert.ok(event.atMs - before.atMs > 200, `${event.atMs - before.atMs} ms`);
+      const last = progress[index - 1];
+      if (last !== undefined) assert.ok(event.atMs - last.atMs > 200, `${event.atMs - last.atMs} ms`);
     }
   });
 
