@@ -25,7 +25,9 @@ interface FeatureRoutes {
 }
 
 /** Loaded only when it is on. */
-const FEATURE_ROUTES: Readonly<Partial<Record<Feature, FeatureRoutes>>> = {};
+const FEATURE_ROUTES: Readonly<Record<Feature, FeatureRoutes>> = {
+  email: { prefixes: ['/v1/emails'], load: async () => (await import('./email.ts')).emailRoutes },
+};
 
 /** The whole HTTP side of the product; listens to nothing by itself. */
 export async function createApp(ctx: ApiContext): Promise<Express> {

@@ -9,7 +9,11 @@ export const StartFields = {
   startAt: Instant.optional().meta({ description: 'Not before this instant. The operation waits as `scheduled`.' }),
   expiresAt: Instant.optional().meta({ description: 'Too late after this instant: the operation ends as `expired` and nothing is done.' }),
   priority: z.int().min(1).max(5).optional().meta({ description: '1 is most urgent, 5 least. Default 3.', example: 3 }),
-  tags: z.array(z.string().min(1).max(64)).max(10).optional().meta({ description: 'Your own labels; lists filter by them.', example: ['welcome'] }),
+  tags: z
+    .array(z.string().min(1).max(64))
+    .max(10)
+    .optional()
+    .meta({ description: 'Your own labels; lists filter by them.', example: ['welcome'] }),
   metadata: z
     .record(z.string().min(1).max(64), z.union([z.string().max(500), z.number(), z.boolean()]))
     .refine((value) => Object.keys(value).length <= 20, 'at most 20 entries')
@@ -55,7 +59,10 @@ export const Operation = z
     finishedAt: Instant.optional(),
     result: z.record(z.string(), z.unknown()).optional(),
     error: OperationError.optional(),
-    stuck: z.object({ reason: z.string(), since: Instant }).optional().meta({ description: 'The workflow cannot go on by itself; someone must look.' }),
+    stuck: z
+      .object({ reason: z.string(), since: Instant })
+      .optional()
+      .meta({ description: 'The workflow cannot go on by itself; someone must look.' }),
     paused: z.boolean().optional(),
     cancelRejected: z.literal('too_late').optional().meta({ description: 'A cancel came after the effect.' }),
     retryOf: z.uuid().optional(),
@@ -77,7 +84,10 @@ export const TimelineEntry = z
     attempt: z.int(),
     startedAt: Instant,
     finishedAt: Instant.optional(),
-    outcome: z.enum(['succeeded', 'failed', 'cancelled']).optional().meta({ description: 'Absent while it runs, or when its process died.' }),
+    outcome: z
+      .enum(['succeeded', 'failed', 'cancelled'])
+      .optional()
+      .meta({ description: 'Absent while it runs, or when its process died.' }),
     error: z.object({ type: z.string(), message: z.string() }).optional(),
   })
   .meta({ id: 'TimelineEntry' });

@@ -13,12 +13,14 @@ interface UserRequest {
   readonly now: Date;
 }
 
+interface PutUserRequest extends UserRequest {
+  readonly content: UserContent;
+}
+
 /** The host application's users, as far as features need them: where to reach them, and when they sleep. */
 export function createUsersStore({ db, audit }: { readonly db: Kysely<Database>; readonly audit: AuditStore }) {
   /** Replaces the whole user. The audit row holds hashes under the user's own key. */
-  async function put(
-    request: UserRequest & { readonly content: UserContent },
-  ): Promise<{ readonly created: boolean; readonly user: UserRow }> {
+  async function put(request: PutUserRequest): Promise<{ readonly created: boolean; readonly user: UserRow }> {
     const { tenantId, id, content, actor, now } = request;
     return withTenant(db, tenantId, async (tx) => {
       const before = await tx

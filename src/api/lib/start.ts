@@ -1,11 +1,11 @@
 import type * as z from 'zod';
-import { type Operation, StartFields } from '../../contracts/operation.ts';
+import { Operation, StartFields } from '../../contracts/operation.ts';
 import type { Kind } from '../../contracts/kinds.ts';
 import type { OperationRow, StartFieldValues } from '../../store/operations.ts';
 import type { ApiContext } from './context.ts';
 import { presentOperation } from './present-operation.ts';
 import { HttpProblem } from './problems.ts';
-import type { Idempotency, JsonReply, TenantCaller } from './route.ts';
+import type { Idempotency, JsonReply, ResponseSpec, TenantCaller } from './route.ts';
 import { isTerminal, waitForEnd } from './wait.ts';
 
 const MAX_AHEAD_MS = 10 * 366 * 24 * 3_600_000;
@@ -105,6 +105,28 @@ export function requireFeature(ctx: Pick<ApiContext, 'features'>, kind: Kind): v
 /** An instant in the future, for starts. @throws {HttpProblem} when it is too far away */
 export function checkStartAt(text: string, now: Date): Date {
   return instantWithin('startAt', text, now);
+}
+
+/** Answers of every route that takes work on. */
+export function startedResponses(kind: string): Readonly<Record<number, ResponseSpec>> {
+  const ended = { status: 'succeeded', phase: 'succeeded', finishedAt: '2026-11-24T22:00:01.000Z' } as const;
+  return {
+    200: {
+      description: 'The work was there before under its natural key, or it has ended while the caller waited, with whatever outcome.',
+      schema: Operation,
+      example: exampleOperation(kind, ended),
+    },
+    202: {
+      description: 'Accepted: it is stored and will be done.',
+      schema: Operation,
+      example: exampleOperation(kind),
+      headers: {
+        Location: 'Where the operation is.',
+        'Retry-After': 'Seconds until it is worth looking again.',
+        'Idempotency-Replayed': '`true` when the `Idempotency-Key` had been used for this request before.',
+      },
+    },
+  };
 }
 
 /** An operation for the examples in OpenAPI. */

@@ -8,8 +8,8 @@ import type { ApiContext } from '../lib/context.ts';
 import { cutPage, readTimeCursor, writeCursor } from '../lib/pages.ts';
 import { presentOperation } from '../lib/present-operation.ts';
 import { HttpProblem } from '../lib/problems.ts';
-import { type JsonReply, type ResponseSpec, type Route, tenantRoute } from '../lib/route.ts';
-import { exampleOperation, inputOf, startOperation } from '../lib/start.ts';
+import { type JsonReply, type Route, tenantRoute } from '../lib/route.ts';
+import { exampleOperation, inputOf, startedResponses, startOperation } from '../lib/start.ts';
 import { isTerminal } from '../lib/wait.ts';
 import { findOperation, readableKinds, requireKind, scopesFor } from './access.ts';
 
@@ -27,28 +27,6 @@ const ListQuery = z.object({
   createdBefore: InstantParameter.optional().meta({ description: 'Accepted before this instant.' }),
   ...PageQuery,
 });
-
-/** Answers of every route that takes work on. */
-export function startedResponses(kind: string): Readonly<Record<number, ResponseSpec>> {
-  const ended = { status: 'succeeded', phase: 'succeeded', finishedAt: '2026-11-24T22:00:01.000Z' } as const;
-  return {
-    200: {
-      description: 'The work was there before under its natural key, or it has ended while the caller waited, with whatever outcome.',
-      schema: Operation,
-      example: exampleOperation(kind, ended),
-    },
-    202: {
-      description: 'Accepted: it is stored and will be done.',
-      schema: Operation,
-      example: exampleOperation(kind),
-      headers: {
-        Location: 'Where the operation is.',
-        'Retry-After': 'Seconds until it is worth looking again.',
-        'Idempotency-Replayed': '`true` when the `Idempotency-Key` had been used for this request before.',
-      },
-    },
-  };
-}
 
 export function startAndListRoutes(ctx: ApiContext): Route[] {
   return [startRoute(ctx), listRoute(ctx), getRoute(ctx)];

@@ -9,9 +9,8 @@ import { parsePart } from '../lib/parse.ts';
 import { presentOperation } from '../lib/present-operation.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import { type JsonReply, type ResponseSpec, type Route, tenantRoute } from '../lib/route.ts';
-import { answerStarted, checkStartAt, exampleOperation, inputOf, requireFeature } from '../lib/start.ts';
+import { answerStarted, checkStartAt, exampleOperation, inputOf, requireFeature, startedResponses } from '../lib/start.ts';
 import { findOperation, scopesFor } from './access.ts';
-import { startedResponses } from './start-and-list.ts';
 
 const TAG = 'Operations';
 
