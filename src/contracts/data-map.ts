@@ -1,0 +1,30 @@
+/** What a table holds, how long it is kept, and what becomes of it when a person's or a tenant's data is erased. */
+export interface TableNote {
+  /** Whether its rows can hold personal data. */
+  readonly personal: boolean;
+  readonly keeps: string;
+  readonly onErasure: string;
+}
+
+/** Every table of the database. One that is missing here fails a test. */
+export const DATA_MAP: Readonly<Record<string, TableNote>> = {
+  tenant: { personal: false, keeps: 'for ever; deleted tenants stay as ids', onErasure: 'name is emptied' },
+  api_key: { personal: false, keeps: 'revoked keys for ever, for the audit', onErasure: 'token subjects are emptied' },
+  app_user: { personal: true, keeps: 'until the host application deletes it', onErasure: 'row is deleted' },
+  operation: { personal: true, keeps: 'for ever', onErasure: 'input, metadata and message are emptied' },
+  dispatch: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing: ids only' },
+  effect: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing: hashes and codes only' },
+  stream: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing' },
+  stream_event: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing: phases and counts only' },
+  timeline: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing: names of steps and failure types only' },
+  event: { personal: false, keeps: 'for ever', onErasure: 'nothing: ids and kinds only' },
+  event_position: { personal: false, keeps: 'one row', onErasure: 'nothing' },
+  subject_key: {
+    personal: true,
+    keeps: 'until the subject is erased',
+    onErasure: 'row is deleted, which takes the meaning out of its audit rows',
+  },
+  audit_entry: { personal: false, keeps: 'for ever', onErasure: 'nothing: values are hashes under the subject key' },
+  idempotency: { personal: false, keeps: '30 days, and as long as the operation that it names', onErasure: 'nothing' },
+  migration: { personal: false, keeps: 'for ever', onErasure: 'nothing' },
+};

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { useCore } from '../support/core-fixture.ts';
+import type { TallyState } from '../support/workflows/tally.ts';
+
+const MESSAGES = 10_000;
+const AT_ONCE = 64;
+/** Every fiftieth message is sent twice, as a sender does that saw no answer. */
+const REPEAT_EVERY = 50;
+
+const fixture = useCore();
+
+test('an entity takes 10,000 messages over several runs: none lost, none doubled', async () => {
+  const { client } = fixture.core().serving.temporal;
+  const state: TallyState = { count: 0, sum: 0, goal: MESSAGES, runs: 0 };
+  const handle = await client.workflow.start('tally', { workflowId: `tally:${randomUUID()}`, taskQueue: 'core', args: [{ state }] });
+  let next = 0;
+  async function send(): Promise<void> {
+    for (let index = next++; index < MESSAGES; index = next++) {
+      const message = { id: String(index), amount: index };
+      // The execution id alone, without a run: the message goes to whichever run is there.
+      const entity = client.workflow.getHandle(handle.workflowId);
+      await entity.signal('add', message);
+      if (index % REPEAT_EVERY === 0) await entity.signal('add', message);
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, send));
+  const end: TallyState = await handle.result();
+  assert.equal(end.count, MESSAGES);
+  assert.equal(end.sum, (MESSAGES * (MESSAGES - 1)) / 2);
+  assert.ok(end.runs >= 10, `${end.runs} runs`);
+});
