@@ -118,7 +118,8 @@ function answerJson({ status, body, headers = {} }: JsonReply, response: Respons
 
 function goneSignal(response: Response): AbortSignal {
   const controller = new AbortController();
-  response.once('close', () => controller.abort());
+  // A reason of its own: making the default one, an error with its stack, costs more than the rest.
+  response.once('close', () => controller.abort('gone'));
   return controller.signal;
 }
 
