@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createAPIServer } from '@maildev/api';
 import { createSMTPServer } from '@maildev/smtp';
 import { registerUI } from '@maildev/ui/server';
+import { answerToTestAddress } from './mailbox-addresses.ts';
 import { MailboxStorage } from './mailbox-storage.ts';
 
 const HOST = '127.0.0.1';
@@ -24,6 +25,12 @@ const smtp = createSMTPServer({
   mailDir: mailDirectory,
   maxMessageSize: MESSAGE_LIMIT_BYTES,
   logger: false,
+});
+// MailDev has no option for it, but passes its configuration on to smtp-server as it is.
+const buildServerConfig = smtp['buildServerConfig'].bind(smtp) as () => object;
+smtp['buildServerConfig'] = () => ({
+  ...buildServerConfig(),
+  onRcptTo: ({ address }: { readonly address: string }, _session: unknown, done: (error?: Error) => void) => done(answerToTestAddress(address)),
 });
 // Before it listens: a look-up that came too early would not find what is there.
 await storage.restore(() => smtp.loadMailsFromDirectory());
