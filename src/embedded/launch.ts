@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError, loadLaunchSettings } from '../config.ts';
@@ -58,11 +58,11 @@ interface Run {
 async function runOnFolder(run: Run): Promise<void> {
   await sweepEphemeralFolders();
   const { isEphemeral } = run.options;
-  const folder = await takeDataFolder(isEphemeral ? mkdtempSync(ephemeralPrefix()) : run.settings.dataDir);
+  const folder = await takeDataFolder(isEphemeral ? makeEphemeral() : run.settings.dataDir);
   try {
     const notices = await prepareFolder(folder, run.options);
     const { ports, notices: portNotices } = await choosePorts(portWishes(run.settings, run.options.portBase));
-    const stack = await createStack({ settings: run.settings, dataDir: folder.path, ports, modules: run.modules });
+    const stack = createStack({ settings: run.settings, dataDir: folder.path, ports, modules: run.modules });
     await superviseStack(run, folder, { ...stack, notices: [...notices, ...portNotices, ...stack.notices] });
   } finally {
     if (isEphemeral) removeEphemeral(folder.path);
@@ -151,6 +151,13 @@ function stopRequests(): StopRequests {
       force = action;
     },
   };
+}
+
+function makeEphemeral(): string {
+  const path = mkdtempSync(ephemeralPrefix());
+  // As for a lasting folder: PostgreSQL's own user must be able to pass through.
+  if (process.getuid?.() === 0) chmodSync(path, 0o711);
+  return path;
 }
 
 function ephemeralPrefix(): string {

@@ -35,20 +35,19 @@ export interface EmbeddedPostgres {
 }
 
 /**
- * Makes the cluster when there is none (database, owner and login included) and says how to run it.
- * @throws {LaunchError} when it can't be made here
+ * Says how to run PostgreSQL and how to reach it. Its first start makes the cluster, with database, owner and login.
+ * @throws {LaunchError} when it can't run here
  */
-export async function createPostgres(server: {
+export function createPostgres(server: {
   readonly dataDir: string;
   readonly port: number;
   readonly environment: Environment;
-}): Promise<EmbeddedPostgres> {
+}): EmbeddedPostgres {
   const home = postgresHome(server.dataDir);
   const passwords = readPasswords(server.dataDir);
-  if (!existsSync(home.cluster)) await makeCluster(home, passwords, server.environment);
   const url = (user: string, password: string, database: string) => `postgres://${user}:${password}@127.0.0.1:${server.port}/${database}`;
   return {
-    spec: postgresSpec(home, server),
+    spec: postgresSpec(home, passwords, server),
     urls: {
       app: url(APP_LOGIN, passwords.app, DATABASE),
       owner: url(OWNER_LOGIN, passwords.owner, DATABASE),
@@ -58,7 +57,11 @@ export async function createPostgres(server: {
   };
 }
 
-function postgresSpec(home: PostgresHome, server: { readonly port: number; readonly environment: Environment }): ChildSpec {
+function postgresSpec(
+  home: PostgresHome,
+  passwords: Passwords,
+  server: { readonly port: number; readonly environment: Environment },
+): ChildSpec {
   return {
     name: 'postgres',
     ports: [server.port],
@@ -69,6 +72,7 @@ function postgresSpec(home: PostgresHome, server: { readonly port: number; reado
     // SIGKILL would leave its backends behind; this ends them too, and the next start recovers.
     forceSignal: 'SIGQUIT',
     prepare: async () => {
+      if (!existsSync(home.cluster)) await makeCluster(home, passwords, server.environment);
       await clearOrphans(home);
       return {
         type: 'program',

@@ -5,8 +5,9 @@ import { writeAtomically } from './data-folder.ts';
 import type { Ports } from './ports.ts';
 import { withoutTemporalSettings } from './temporal.ts';
 
-const APP_STAGE = 1;
-const WORK_STAGE = 2;
+/** With the servers it needs, because it waits for them itself and has enough to load meanwhile. */
+const APP_STAGE = 0;
+const WORK_STAGE = 1;
 /** Beside the grace time that running work gets, for closing connections. */
 const STOP_MARGIN_MS = 5000;
 /** Background work yields to answering requests. */

@@ -42,17 +42,16 @@ export function portWishes(settings: LaunchSettings, portBase: number | undefine
 }
 
 /** Decides what runs here: an embedded server for each outside part that is not set, then the product. */
-export async function createStack(stack: {
+export function createStack(stack: {
   readonly settings: LaunchSettings;
   readonly dataDir: string;
   readonly ports: Ports;
   readonly modules: ProductModules;
-}): Promise<Stack> {
+}): Stack {
   const { settings, dataDir, ports, modules } = stack;
   const marked: Environment = { ...settings.environment, [CHILD_MARK]: dataDir };
   const { external } = settings;
-  const postgres =
-    external.databaseUrl === undefined ? await createPostgres({ dataDir, port: ports.postgres, environment: marked }) : undefined;
+  const postgres = external.databaseUrl === undefined ? createPostgres({ dataDir, port: ports.postgres, environment: marked }) : undefined;
   const temporal = external.temporal
     ? undefined
     : createTemporal({ dataDir, port: ports.temporal, uiPort: ports.temporalUi, environment: marked });
