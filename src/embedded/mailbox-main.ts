@@ -1,5 +1,4 @@
 // The embedded mailbox: MailDev as a process of its own. Arguments: SMTP port, port of the page, folder of the mails.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createAPIServer } from '@maildev/api';
 import { createSMTPServer } from '@maildev/smtp';
 import { registerUI } from '@maildev/ui/server';
@@ -8,7 +7,6 @@ import { MailboxStorage } from './mailbox-storage.ts';
 
 const HOST = '127.0.0.1';
 const MESSAGE_LIMIT_BYTES = 50 * 1024 * 1024;
-const STOP_TIMEOUT_MS = 2000;
 
 // First of all: a mailbox whose supervisor is gone must not keep the ports.
 process.once('disconnect', () => process.exit(0));
@@ -30,7 +28,8 @@ const smtp = createSMTPServer({
 const buildServerConfig = smtp['buildServerConfig'].bind(smtp) as () => object;
 smtp['buildServerConfig'] = () => ({
   ...buildServerConfig(),
-  onRcptTo: ({ address }: { readonly address: string }, _session: unknown, done: (error?: Error) => void) => done(answerToTestAddress(address)),
+  onRcptTo: ({ address }: { readonly address: string }, _session: unknown, done: (error?: Error) => void) =>
+    done(answerToTestAddress(address)),
 });
 // Before it listens: a look-up that came too early would not find what is there.
 await storage.restore(() => smtp.loadMailsFromDirectory());
@@ -39,9 +38,6 @@ await api.registerPlugins();
 await registerUI(api.server);
 await smtp.start();
 await api.listen();
-process.once('SIGTERM', async () => {
-  // Senders may keep their connections open; nothing acknowledged depends on a tidy end.
-  await Promise.race([Promise.all([api.stop(), smtp.stop()]), sleep(STOP_TIMEOUT_MS)]);
-  process.exit(0);
-});
+// Senders may keep their connections open for long; nothing acknowledged depends on a tidy end.
+process.once('SIGTERM', () => process.exit(0));
 process.send?.({ type: 'ready' });
