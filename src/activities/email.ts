@@ -12,6 +12,8 @@ import { sleepInActivity, stopIfCancelled, withHeartbeat } from './lib/heartbeat
 const MAX_FIRST_TRY_RECIPIENTS = 2;
 const FIRST_TRY_BUDGET_MS = 1_200;
 const BUDGET_MS = 30_000;
+/** Pauses between questions to a mailbox that does not answer; afterwards nobody knows. */
+const ASK_AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 
 export interface EmailProgress {
   readonly messageId: string;
@@ -63,8 +65,9 @@ export function createEmailActivities(deps: EmailActivityDeps) {
         ),
       };
     const rows = await claimEffects(store.effects, run, job.planned);
+    // Asking what became of these may take longer than this step has.
     if (rows.some((row) => row.state === 'sending' || row.state === 'unknown'))
-      return { opened: true, value: count(job, rows.map(standingOf), false) };
+      return { opened: true, value: count(job, rows.map(standingBeforeSending), false) };
     return { opened: true, value: await serve(deps, job, { rows, budgetMs: FIRST_TRY_BUDGET_MS, isSettling: false }) };
   }
 
@@ -166,7 +169,23 @@ function partyOf(post: Post, onPutOff: () => void): EffectParty {
       if (sent.state === 'not_done') onPutOff();
       return sent;
     },
-    ask: lookup === undefined ? undefined : (effect) => lookup(mail.messageId, recipientOf(effect)),
+    ask: lookup === undefined ? undefined : patient((effect) => lookup(mail.messageId, recipientOf(effect))),
+  };
+}
+
+type Ask = NonNullable<EffectParty['ask']>;
+
+/** A mailbox that does not answer may just be starting again. All effects of one step share the patience. */
+function patient(ask: Ask): Ask {
+  const pauses = ASK_AGAIN_MS.values();
+  return async (effect) => {
+    for (;;) {
+      const answer = await ask(effect);
+      if (answer !== 'unknown') return answer;
+      const { value: pauseMs } = pauses.next();
+      if (pauseMs === undefined) return answer;
+      await sleepInActivity(pauseMs);
+    }
   };
 }
 
@@ -185,8 +204,9 @@ function sentOf(report: DeliveryReport): Sent {
   }
 }
 
-function standingOf(row: EffectRow): Standing {
-  return row.state === 'claimed' ? 'pending' : row.state;
+/** What an earlier attempt left as unknown is still to be asked for. */
+function standingBeforeSending({ state }: EffectRow): Standing {
+  return state === 'claimed' || state === 'unknown' ? 'pending' : state;
 }
 
 function count(job: Job, standings: readonly Standing[], isPutOff: boolean): EmailProgress {

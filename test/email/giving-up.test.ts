@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import type { EmailActivities, EmailProgress } from '../../src/activities/email.ts';
+import type { OperationActivities } from '../../src/activities/operations.ts';
+import type { OperationRef, Outcome } from '../../src/contracts/pure/operations.ts';
+import { TASK_QUEUES } from '../../src/contracts/pure/task-queues.ts';
+import { useBundle } from '../support/ground.ts';
+import { quietTemporal } from '../support/quiet-temporal.ts';
+import { useSkippedTime } from '../support/skipped-time.ts';
+
+const HOUR_MS = 3_600_000;
+const REF: OperationRef = { tenantId: 'shop', operationId: 'o1', rootId: 'o1', kind: 'email', attempt: 1 };
+
+quietTemporal();
+let environment: TestWorkflowEnvironment;
+before(async () => {
+  environment = await useSkippedTime();
+});
+after(() => environment.teardown());
+
+/** What the workflow asked for, with the time it believed it was. */
+interface Diary {
+  readonly tries: number[];
+  readonly closed: Outcome[];
+}
+
+/** Activities over no database: one recipient, who is put off until `takenAfterMs` have passed. */
+function fakeActivities(diary: Diary, takenAfterMs: number): EmailActivities & OperationActivities {
+  let createdAtMs = 0;
+  const progressAt = (nowMs: number): EmailProgress => {
+    diary.tries.push(nowMs - createdAtMs);
+    const isTaken = nowMs - createdAtMs >= takenAfterMs;
+    return { messageId: '<o1@test>', createdAtMs, sent: isTaken ? 1 : 0, refused: 0, unknown: 0, pending: isTaken ? 0 : 1, isPutOff: !isTaken };
+  };
+  return {
+    openEmail: async ({ nowMs }) => {
+      createdAtMs = nowMs;
+      return { opened: true, value: progressAt(nowMs) };
+    },
+    sendEmail: async ({ run }) => progressAt(run.nowMs),
+    openOperation: async () => ({ opened: true, value: {} }),
+    markOperation: async () => ({ status: 'waiting' }),
+    closeOperation: async ({ outcome }) => {
+      diary.closed.push(outcome);
+      return { closed: true, status: outcome.status };
+    },
+    recordMessage: async () => ({}),
+  };
+}
+
+async function runMail(takenAfterMs: number): Promise<Diary & { readonly outcome: Outcome }> {
+  const diary: Diary = { tries: [], closed: [] };
+  const activities = fakeActivities(diary, takenAfterMs);
+  const connection = environment.nativeConnection;
+  const [core, mail] = await Promise.all([
+    Worker.create({ connection, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath: await useBundle() }, activities }),
+    Worker.create({ connection, taskQueue: TASK_QUEUES.mail, activities }),
+  ]);
+  const execute = () =>
+    environment.client.workflow.execute<(ref: OperationRef) => Promise<Outcome>>('email', {
+      workflowId: `email:shop:${takenAfterMs}`,
+      taskQueue: TASK_QUEUES.core,
+      args: [REF],
+    });
+  const outcome = await core.runUntil(mail.runUntil(execute));
+  return { ...diary, outcome };
+}
+
+test('a mail that is put off for 24 hours is given up, with tries that become rarer up to one each 15 minutes', async () => {
+  const { outcome, closed, tries } = await runMail(Infinity);
+  assert.ok(outcome.status === 'failed');
+  assert.deepEqual(outcome.error, { code: 'put_off', message: '1 recipients were put off for 24 hours.', retryable: true });
+  assert.deepEqual(closed, [outcome]);
+  const seconds = tries.map((atMs) => Math.round(atMs / 1000));
+  assert.deepEqual(seconds.slice(0, 6), [0, 1, 3, 7, 15, 31]);
+  const last = tries.at(-1) ?? 0;
+  assert.ok(Math.abs(last - 24 * HOUR_MS) < 60_000, `the last try came after ${last} ms`);
+  const gaps = tries.slice(12).map((atMs, index) => atMs - (tries[index + 11] ?? 0));
+  assert.ok(gaps.every((gapMs) => gapMs < 15.2 * 60_000));
+});
+
+test('a mail that is taken after six hours has succeeded', async () => {
+  const { outcome, tries } = await runMail(6 * HOUR_MS);
+  assert.equal(outcome.status, 'succeeded');
+  assert.ok((tries.at(-1) ?? 0) < 6.3 * HOUR_MS);
+});
