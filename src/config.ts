@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { FEATURES } from './contracts/features.ts';
 import { describeSettings, settingsSchema } from './settings.ts';
 import type { SettingNotes, Settings } from './settings.ts';
@@ -33,6 +34,10 @@ export interface Config {
     readonly configFile: string | undefined;
   };
   readonly mail: { readonly smtpUrl: string | undefined; readonly lookupUrl: string | undefined; readonly from: string };
+  /** A URL whose scheme chooses the driver. */
+  readonly storageUrl: string;
+  /** Origins of inner hosts that calls and webhooks may reach, by the operator's name for each. */
+  readonly egressTargets: Readonly<Record<string, string>>;
   readonly features: readonly string[];
   readonly log: { readonly level: string };
   readonly control: { readonly settleSweepMs: number; readonly dispatchPollMs: number; readonly maxUnopenedStarts: number };
@@ -81,6 +86,7 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
   const databaseUrl = set.DATABASE_URL ?? '';
   const host = set.HOST ?? '127.0.0.1';
   const apiPort = set.PORT ?? 7460;
+  const dataDir = resolve(set.DATA_DIR ?? '.data');
   return Object.freeze({
     http: Object.freeze({
       host,
@@ -114,6 +120,8 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
       lookupUrl: set.MAIL_LOOKUP_URL,
       from: set.MAIL_FROM ?? 'Nightshift <no-reply@localhost>',
     }),
+    storageUrl: set.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
+    egressTargets: set.EGRESS_TARGETS ?? {},
     features: set.FEATURES ?? FEATURES,
     log: Object.freeze({ level: set.LOG_LEVEL ?? 'info' }),
     control: Object.freeze({
@@ -121,7 +129,7 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
       dispatchPollMs: set.DISPATCH_POLL ?? 1000,
       maxUnopenedStarts: set.MAX_UNOPENED_STARTS ?? 8,
     }),
-    dataDir: resolve(set.DATA_DIR ?? '.data'),
+    dataDir,
     apiKeyFile: set.API_KEY_FILE,
     shutdownGraceMs: set.SHUTDOWN_GRACE ?? 10_000,
     environment,

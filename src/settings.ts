@@ -65,6 +65,23 @@ const origins = commaList.refine(
   (values) => values.every((value) => value === '*' || URL.canParse(value)),
   'must be a list of origins such as https://app.example.com, with commas, or *',
 );
+/** `app=http://app.internal:3000,hooks=https://…`: names of the operator's own with an origin each. */
+const egressTargets = commaList.transform((items, context) => {
+  const targets = items.map((item) => {
+    const [name, origin] = [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)];
+    const parsed = /^[a-z0-9][a-z0-9-]*$/.test(name) ? URL.parse(origin) : null;
+    const isOrigin = parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.href === `${parsed.origin}/`;
+    return [name, isOrigin ? parsed.origin : undefined] as const;
+  });
+  const named = Object.fromEntries(targets.flatMap(([name, origin]) => (origin === undefined ? [] : [[name, origin] as const])));
+  if (Object.keys(named).length === items.length) return named;
+  context.addIssue({
+    code: 'custom',
+    message:
+      'must be a list such as app=http://app.internal:3000, with commas: names of small letters, digits and -, each once, and origins without a path',
+  });
+  return z.NEVER;
+});
 const logLevel = z.string().refine((value) => LOG_LEVELS.includes(value), `must be one of ${LOG_LEVELS.join(', ')}`);
 
 /** A setting: an optional value (unset means the fallback) with its notes. */
@@ -178,6 +195,18 @@ export const settingsSchema = z.object({
     group: 'Mail',
     description: 'Sender of mails that name none.',
     unset: 'Nightshift <no-reply@localhost>',
+  }),
+  STORAGE_URL: setting(url('file:', 's3:'), {
+    group: 'Outside',
+    description: 'Where the bytes of files live: file: with a folder, such as file:///var/lib/nightshift/files.',
+    unset: 'files in DATA_DIR',
+    secret: true,
+  }),
+  EGRESS_TARGETS: setting(egressTargets, {
+    group: 'Outside',
+    description:
+      'Inner hosts that calls and webhooks may reach, as name=origin with commas: app=http://app.internal:3000. Other targets must be public.',
+    unset: 'none',
   }),
   FEATURES: setting(features, {
     group: 'Work',
