@@ -80,6 +80,21 @@ describe('cancelling a mail', () => {
     assert.equal(world.arrived(id).length, 2);
   });
 
+  test('while the server takes its time to answer: the mailbox is asked, and the end comes soon', async () => {
+    world.plan([undefined, undefined, { at: 'body', act: 'stall' }]);
+    const { id } = await world.send({ to: ['a@example.com', 'b@example.com', 'c@example.com', 'd@example.com'] });
+    await eventually(() => world.arrived(id).length === 3);
+    const askedAt = performance.now();
+    assert.equal((await cancel(id)).status, 202);
+    await world.reaches(id, 'cancelled');
+    const tookMs = performance.now() - askedAt;
+    assert.ok(tookMs < 5_000, `${tookMs} ms`);
+    assert.deepEqual(
+      (await world.recipients(id)).map((text) => text.split(': ')[1]),
+      ['sent', 'sent', 'sent', 'cancelled'],
+    );
+  });
+
   test('too late: it succeeds, and says so', async () => {
     const body = nextBody();
     world.plan([{ at: 'body', act: 'drop' }]);

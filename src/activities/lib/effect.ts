@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { PlannedEffect } from '../../contracts/kinds.ts';
 import type { RunRef } from '../../contracts/pure/operations.ts';
@@ -134,7 +135,8 @@ async function send(context: EffectContext, effect: EffectRow): Promise<Standing
       if (hasBegun || sent.response !== undefined) await end(context, effect, { ...sent, state: 'claimed' });
       return 'pending';
     case 'ambiguous': {
-      await context.sleep(party.settleMs);
+      // Not cut short by a cancel: else the operation would wait until the sender's time has run out.
+      await delay(party.settleMs);
       // The sender is done with it, so nobody has to wait for its time to run out.
       return settleEffect(context, { ...effect, state: 'sending', until: null });
     }
