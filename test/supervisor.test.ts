@@ -199,6 +199,20 @@ describe('the supervisor with everything outside', () => {
     await assertNothingLeft(dataDir, base);
   });
 
+  it('stops when the npm that started it was ended', async () => {
+    const dataDir = join(root, 'npm');
+    const readyFile = join(root, 'npm-ready');
+    const base = await freeBlock();
+    // As npm does it: a shell in between, which does not pass signals on.
+    const command = `"${process.execPath}" "${LAUNCHER}" --port ${base} --ready-file "${readyFile}"; true`;
+    const environment = { ...cleanEnvironment(), ...OUTSIDE, DATA_DIR: dataDir, npm_lifecycle_event: 'start' };
+    const shell = spawn('/bin/sh', ['-c', command], { env: environment, stdio: 'ignore' });
+    await eventually(() => existsSync(readyFile), { timeoutMs: START_TIMEOUT_MS });
+    shell.kill('SIGTERM');
+    await eventually(() => !existsSync(join(dataDir, 'supervisor.lock')));
+    await assertNothingLeft(dataDir, base);
+  });
+
   it('throws data away with --reset, but empties no folder of others', async () => {
     const dataDir = join(root, 'reset');
     const base = await freeBlock();

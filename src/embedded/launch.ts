@@ -19,6 +19,7 @@ import { Supervisor } from './supervisor.ts';
 
 const EPHEMERAL_PREFIX = 'nightshift-ephemeral-';
 const FORCE_EXIT_CODE = 130;
+const PARENT_CHECK_MS = 250;
 
 /**
  * Runs the product and the servers it needs until a signal asks it to stop. Answers with the exit code. Does no work of
@@ -30,7 +31,7 @@ export async function launch(start: {
   readonly modules: ProductModules;
 }): Promise<number> {
   const startedAt = performance.now();
-  const stop = stopRequests();
+  const stop = stopRequests(start.environment);
   try {
     const options = parseOptions(start.args);
     if (options.isHelp) {
@@ -127,20 +128,25 @@ interface StopRequests {
   onForce(action: () => void): void;
 }
 
-function stopRequests(): StopRequests {
+function stopRequests(environment: Environment): StopRequests {
   const asked = Promise.withResolvers<void>();
   let count = 0;
   let stop: () => void = () => {};
   let force: (() => void) | undefined;
+  const ask = () => {
+    count += 1;
+    if (count === 1) stop();
+    asked.resolve();
+  };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      count += 1;
-      if (count === 1) stop();
-      else if (force !== undefined) force();
+      ask();
+      if (count === 1) return;
+      if (force !== undefined) force();
       else process.exit(FORCE_EXIT_CODE);
-      asked.resolve();
     });
   }
+  if (environment['npm_lifecycle_event'] !== undefined) whenParentEnds(() => count === 0 && ask());
   return {
     asked: asked.promise,
     isAsked: () => count > 0,
@@ -151,6 +157,17 @@ function stopRequests(): StopRequests {
       force = action;
     },
   };
+}
+
+/** npm hands a signal to the shell between us only, which ends without passing it on; we would run on unseen. */
+function whenParentEnds(action: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    action();
+  }, PARENT_CHECK_MS);
+  timer.unref();
 }
 
 function makeEphemeral(): string {
