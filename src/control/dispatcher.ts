@@ -7,7 +7,8 @@ import type { OperationRef } from '../contracts/pure/operations.ts';
 import type { Delivered, DispatchStore } from '../store/system/dispatch.ts';
 import { type Job, startJob } from './job.ts';
 
-const LEASE_MS = 30_000;
+/** A process that died with rows in its hands holds them up for this long. */
+const LEASE_MS = 10_000;
 const DELIVERY_DEADLINE_MS = 5_000;
 /** A start that this process does not open is one that another process took, or that a busy worker gets to later. */
 const OPENING_GRACE_MS = 3_000;
@@ -26,7 +27,7 @@ export interface DispatcherDeps {
   readonly maxUnopenedStarts: number;
   /** Typed search attributes for a start; made where Temporal's types are known. */
   readonly searchAttributesOf: (ref: OperationRef) => NonNullable<Parameters<Client['workflow']['start']>[1]['typedSearchAttributes']>;
-  readonly onStart: (isEager: boolean) => void;
+  readonly onStart: (kind: string, isEager: boolean) => void;
 }
 
 export interface RunningDispatcher extends Dispatcher, AsyncDisposable {
@@ -175,6 +176,6 @@ async function startWorkflow(deps: DispatcherDeps, item: DispatchItem): Promise<
     typedSearchAttributes: deps.searchAttributesOf(ref),
     priority: { priorityKey: item.priority, fairnessKey: item.tenantId },
   });
-  deps.onStart(handle.eagerlyStarted);
+  deps.onStart(ref.kind, handle.eagerlyStarted);
   return 'started';
 }

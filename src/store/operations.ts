@@ -10,7 +10,7 @@ import { withTenant } from './database.ts';
 import type { Database } from './schema.ts';
 
 /** How long the accepting process keeps a row for itself; after that any dispatcher may deliver it. */
-const DIRECT_LEASE_MS = 30_000;
+const DIRECT_LEASE_MS = 10_000;
 const DEFAULT_PRIORITY = 3;
 
 export type OperationRow = Selectable<Database['operation']>;
