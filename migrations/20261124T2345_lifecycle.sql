@@ -101,7 +101,7 @@ begin
 end $$;
 
 -- The last step of every run. Not closed while a cancel would overtake an effect that is being sent; then: how long to wait, at least.
-create function close_operation(p jsonb, out closed boolean, out status text, out retry_in_ms integer) language plpgsql as $$
+create function close_operation(p jsonb, out closed boolean, out status text, out retry_in_ms integer, out seconds double precision) language plpgsql as $$
 declare
   o operation;
   v_until timestamptz;
@@ -111,6 +111,7 @@ begin
   if not found then raise exception 'operation % does not exist', p->>'operationId'; end if;
   closed := true;
   status := o.status;
+  seconds := greatest(0, extract(epoch from (p->>'now')::timestamptz - coalesce(o.started_at, o.created_at)));
   if not is_open(o.status) and (o.run_id is null or o.run_id = p->>'runId') then return; end if;
   if not is_open(o.status) then
     perform reopen_operation(o, p);

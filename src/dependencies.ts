@@ -6,7 +6,7 @@ import { createDispatchBridge, type DispatchBridge } from './contracts/bridge.ts
 import { type Clock, systemClock } from './contracts/clock.ts';
 import { KINDS, type Kinds } from './contracts/kinds.ts';
 import { createLog } from './log.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { countClosed, createMetrics, type Metrics } from './metrics.ts';
 import { openDatabases } from './store/database.ts';
 import { createStore, type Store } from './store/index.ts';
 
@@ -37,12 +37,18 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
   const bridge = createDispatchBridge();
   const store = createStore(databases, bridge);
   const mailer = overrides.mailer ?? mailerOf(config);
-  const activities = createActivities({ store, mailer, from: config.mail.from });
+  const clock = overrides.clock ?? systemClock;
+  const metrics = createMetrics({
+    backlog: () => store.system.dispatch.backlog(clock()),
+    open: () => store.system.operations.countOpen(),
+    clock,
+  });
+  const activities = createActivities({ store, mailer, from: config.mail.from, onClosed: (closing) => countClosed(metrics, closing) });
   return {
     config,
     log,
-    metrics: createMetrics(),
-    clock: overrides.clock ?? systemClock,
+    metrics,
+    clock,
     kinds: overrides.kinds ?? KINDS,
     bridge,
     store,

@@ -1,30 +1,37 @@
 import { createServer } from 'node:http';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Clock } from './contracts/clock.ts';
 
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /** The product's own metrics. Labels have few values and nothing personal. */
 export interface Metrics {
   readonly registry: Registry;
-  readonly starts: Counter<'eager'>;
+  readonly started: Counter<'kind' | 'eager'>;
   readonly finished: Counter<'kind' | 'status'>;
+  readonly operationSeconds: Histogram<'kind' | 'status'>;
   readonly activitySeconds: Histogram<'activity' | 'outcome'>;
-  readonly openOperations: Gauge<'kind'>;
-  readonly openOperationAge: Gauge<'kind'>;
-  readonly backlog: Gauge;
-  readonly backlogAge: Gauge;
 }
 
-export function createMetrics(): Metrics {
+/** Where values come from that are asked for when somebody looks. */
+export interface MetricSources {
+  readonly backlog: () => Promise<{ readonly count: number; readonly oldest: Date | undefined }>;
+  readonly open: () => Promise<readonly { readonly kind: string; readonly count: number; readonly oldest: Date }[]>;
+  readonly clock: Clock;
+}
+
+export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  addBacklog(registers, sources);
+  addOpenOperations(registers, sources);
   return {
     registry,
-    starts: new Counter({
-      name: 'nightshift_starts_total',
-      help: 'Workflows started, by whether the start was eager.',
-      labelNames: ['eager'],
+    started: new Counter({
+      name: 'nightshift_operations_started_total',
+      help: 'Workflows started, by kind and by whether the start was eager.',
+      labelNames: ['kind', 'eager'],
       registers,
     }),
     finished: new Counter({
@@ -33,28 +40,71 @@ export function createMetrics(): Metrics {
       labelNames: ['kind', 'status'],
       registers,
     }),
+    operationSeconds: new Histogram({
+      name: 'nightshift_operation_seconds',
+      help: 'From the start of an operation to its end.',
+      labelNames: ['kind', 'status'],
+      buckets: DURATION_BUCKETS_S,
+      registers,
+    }),
     activitySeconds: new Histogram({
       name: 'nightshift_activity_seconds',
       help: 'Duration of activity attempts.',
       labelNames: ['activity', 'outcome'],
-      registers,
       buckets: DURATION_BUCKETS_S,
-    }),
-    openOperations: new Gauge({
-      name: 'nightshift_operations_open',
-      help: 'Operations that run or wait, by kind.',
-      labelNames: ['kind'],
       registers,
     }),
-    openOperationAge: new Gauge({
-      name: 'nightshift_operations_open_oldest_seconds',
-      help: 'Age of the oldest open operation.',
-      labelNames: ['kind'],
-      registers,
-    }),
-    backlog: new Gauge({ name: 'nightshift_dispatch_backlog', help: 'Rows that are due for Temporal and not delivered.', registers }),
-    backlogAge: new Gauge({ name: 'nightshift_dispatch_backlog_oldest_seconds', help: 'How long the oldest of them is due.', registers }),
   };
+}
+
+export function countClosed(
+  metrics: Metrics,
+  { kind, status, seconds }: { readonly kind: string; readonly status: string; readonly seconds: number },
+): void {
+  metrics.finished.inc({ kind, status });
+  metrics.operationSeconds.observe({ kind, status }, seconds);
+}
+
+function addBacklog(registers: Registry[], { backlog, clock }: MetricSources): void {
+  const age = new Gauge({ name: 'nightshift_dispatch_backlog_oldest_seconds', help: 'How long the oldest of them is due.', registers });
+  // Asked for once per look, by the first of the pair.
+  const count = new Gauge({
+    name: 'nightshift_dispatch_backlog',
+    help: 'Rows that are due for Temporal and not delivered.',
+    registers,
+    async collect() {
+      const found = await backlog().catch(() => undefined);
+      if (found === undefined) return;
+      count.set(found.count);
+      age.set(found.oldest === undefined ? 0 : (clock().getTime() - found.oldest.getTime()) / 1000);
+    },
+  });
+}
+
+function addOpenOperations(registers: Registry[], { open, clock }: MetricSources): void {
+  const labelNames = ['kind'] as const;
+  const age = new Gauge({
+    name: 'nightshift_operations_open_oldest_seconds',
+    help: 'Age of the oldest open operation.',
+    labelNames,
+    registers,
+  });
+  const count = new Gauge({
+    name: 'nightshift_operations_open',
+    help: 'Operations that run or wait, by kind.',
+    labelNames,
+    registers,
+    async collect() {
+      const found = await open().catch(() => undefined);
+      if (found === undefined) return;
+      count.reset();
+      age.reset();
+      for (const row of found) {
+        count.set({ kind: row.kind }, row.count);
+        age.set({ kind: row.kind }, (clock().getTime() - row.oldest.getTime()) / 1000);
+      }
+    },
+  });
 }
 
 export interface MetricsServerOptions {

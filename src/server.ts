@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { createApp } from './api/app.ts';
 import { ensureFirstKey } from './api/lib/first-key.ts';
+import { createHttpServer } from './api/lib/http-server.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { startStoreJobs } from './control/index.ts';
 import { startStreamHub } from './control/stream-hub.ts';
@@ -24,7 +25,7 @@ async function main(): Promise<void> {
   process.once('disconnect', () => stop.abort());
 
   await using deps = createDependencies(config, { processName: 'app' });
-  installRuntime(`${config.metrics.host}:${config.metrics.temporalPort}`);
+  installRuntime(deps.log, `${config.metrics.host}:${config.metrics.temporalPort}`);
   const bundlePath = workflowBundlePath();
   await prepareDatabase(deps, stop.signal);
   await using _jobs = startStoreJobs(deps);
@@ -51,17 +52,18 @@ async function main(): Promise<void> {
     port: config.metrics.port,
     temporalUrl: `http://${config.metrics.host}:${config.metrics.temporalPort}/metrics`,
   });
-  await using _http = await listen(createServer(app), config.http);
-  await serveUntilStopped(deps, { state, bundlePath: await bundlePath, signal: stop.signal });
+  await using http = await listen(createHttpServer(app, config.http.publicUrl), config.http);
+  await serveUntilStopped(deps, { state, http, bundlePath: await bundlePath, signal: stop.signal });
 }
 
 interface ServeState {
   readonly state: { serving?: Serving };
+  readonly http: AsyncDisposable;
   readonly bundlePath: string;
   readonly signal: AbortSignal;
 }
 
-async function serveUntilStopped(deps: Dependencies, { state, bundlePath, signal }: ServeState): Promise<void> {
+async function serveUntilStopped(deps: Dependencies, { state, http, bundlePath, signal }: ServeState): Promise<void> {
   try {
     await using serving = await serveQueues({ deps, queues: appQueues(deps.config.features), workflowBundlePath: bundlePath, signal });
     state.serving = serving;
@@ -69,6 +71,8 @@ async function serveUntilStopped(deps: Dependencies, { state, bundlePath, signal
     deps.log.info({ port: deps.config.http.port }, 'ready');
     await Promise.race([serving.ended, aborted(signal)]);
     deps.log.info('stopping');
+    // No new requests while workers finish what they have; what was accepted meanwhile waits in the database.
+    await http[Symbol.asyncDispose]();
   } catch (error) {
     if (!signal.aborted) throw error;
   }

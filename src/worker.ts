@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   process.once('disconnect', () => stop.abort());
   await using deps = createDependencies(config, { processName: `worker:${queues.join('+')}` });
-  installRuntime(`${config.metrics.host}:${config.metrics.temporalPort}`);
+  installRuntime(deps.log, `${config.metrics.host}:${config.metrics.temporalPort}`);
   await using serving = await serveQueues({ deps, queues, workflowBundlePath: await workflowBundlePath(), signal: stop.signal });
   process.send?.({ type: 'ready' });
   deps.log.info({ queues }, 'ready');

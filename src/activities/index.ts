@@ -1,11 +1,11 @@
 import type { TaskQueue } from '../contracts/pure/task-queues.ts';
 import { createEmailActivities, type EmailActivityDeps } from './email.ts';
-import { createOperationActivities } from './operations.ts';
+import { createOperationActivities, type OperationActivityDeps } from './operations.ts';
 
 export type QueueActivities = Readonly<Record<TaskQueue, object>>;
 
 /** Which activities each queue serves. `core` has all that run as local activities, beside the bookkeeping. */
-export function createActivities(deps: EmailActivityDeps): QueueActivities {
+export function createActivities(deps: EmailActivityDeps & OperationActivityDeps): QueueActivities {
   const operations = createOperationActivities(deps);
   const email = createEmailActivities(deps);
   return {

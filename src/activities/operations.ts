@@ -25,8 +25,14 @@ export interface MessageRecord {
   readonly nowMs: number;
 }
 
+export interface OperationActivityDeps {
+  readonly store: Store;
+  /** Told of every operation that ended, for the metrics. */
+  readonly onClosed: (closing: { readonly kind: string; readonly status: string; readonly seconds: number }) => void;
+}
+
 /** The bookkeeping of every operation. All are local activities: one statement each, safe to repeat, ≤ 5 ms. */
-export function createOperationActivities({ store }: { readonly store: Store }) {
+export function createOperationActivities({ store, onClosed }: OperationActivityDeps) {
   return {
     /** Opens the row, for workflows whose first step is nothing else. */
     async openOperation(run: RunRef) {
@@ -41,7 +47,9 @@ export function createOperationActivities({ store }: { readonly store: Store }) 
 
     /** Ends the operation, or says how long an effect that is being sent may still take. */
     async closeOperation({ run, outcome, isCancelRequested }: CloseOperationRequest) {
-      return store.lifecycle.close({ run, outcome, cancelRequested: isCancelRequested });
+      const closed = await store.lifecycle.close({ run, outcome, cancelRequested: isCancelRequested });
+      if (closed.closed) onClosed({ kind: run.kind, status: closed.status, seconds: closed.seconds });
+      return closed;
     },
 
     /** The audit row of a message that reached the workflow. Written once per workflow event; a repeat leaves a second row, never none. */

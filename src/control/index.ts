@@ -6,7 +6,7 @@ import type { Kinds } from '../contracts/kinds.ts';
 import type { Store } from '../store/index.ts';
 import { type DispatcherDeps, startDispatcher } from './dispatcher.ts';
 import { startJob } from './job.ts';
-import { startSettleSweep } from './settle.ts';
+import { type SettleDeps, startSettleSweep } from './settle.ts';
 
 const POSITIONS_EVERY_MS = 250;
 const POSITIONS_PER_TURN = 1_000;
@@ -45,7 +45,8 @@ export interface TemporalControlDeps extends ControlDeps {
   readonly kinds: Kinds;
   readonly settings: { readonly settleSweepMs: number; readonly dispatchPollMs: number; readonly maxUnopenedStarts: number };
   readonly searchAttributesOf: DispatcherDeps['searchAttributesOf'];
-  readonly onStart: (isEager: boolean) => void;
+  readonly onStart: DispatcherDeps['onStart'];
+  readonly onClosed: SettleDeps['onClosed'];
 }
 
 export interface TemporalControl extends AsyncDisposable {
@@ -75,6 +76,7 @@ export function startTemporalControl(deps: TemporalControlDeps): TemporalControl
     clock,
     log,
     everyMs: settings.settleSweepMs,
+    onClosed: deps.onClosed,
   });
   return { opened: dispatcher.opened, ...disposeAll([dispatcher, settle]) };
 }

@@ -20,6 +20,7 @@ export interface SettleDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly everyMs: number;
+  readonly onClosed: (closing: { readonly kind: string; readonly status: string; readonly seconds: number }) => void;
 }
 
 /**
@@ -99,10 +100,11 @@ interface Closing {
   readonly outcome: Outcome;
 }
 
-async function close({ lifecycle, clock, log }: SettleDeps, { row, runId, outcome }: Closing): Promise<void> {
+async function close({ lifecycle, clock, log, onClosed }: SettleDeps, { row, runId, outcome }: Closing): Promise<void> {
   const closed = await lifecycle.close({ run: runRefOf(row, runId, clock), outcome, actor: 'temporal' });
-  if (closed.closed)
-    log.warn({ operationId: row.id, tenantId: row.tenantId, status: closed.status }, 'settled an operation whose workflow had ended');
+  if (!closed.closed) return;
+  onClosed({ kind: row.kind, status: closed.status, seconds: closed.seconds });
+  log.warn({ operationId: row.id, tenantId: row.tenantId, status: closed.status }, 'settled an operation whose workflow had ended');
 }
 
 /** Rows that are terminal under another run than the one that runs now: someone reset the workflow. */

@@ -67,11 +67,11 @@ export function createLifecycleStore(db: Kysely<Database>) {
       auditId: uuidv7(),
       events: events.map((event) => ({ ...event, id: uuidv7() })),
     });
-    const { rows } = await sql<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null }>`
+    const { rows } = await sql<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null; seconds: number }>`
       select * from close_operation(${parameters}::jsonb)`.execute(db);
     const row = rows[0];
     if (row === undefined) throw new Error('close_operation gave no row');
-    return row.closed ? { closed: true, status: row.status } : { closed: false, retryInMs: row.retry_in_ms ?? 0 };
+    return row.closed ? { closed: true, status: row.status, seconds: row.seconds } : { closed: false, retryInMs: row.retry_in_ms ?? 0 };
   }
 
   return { open, mark, close };

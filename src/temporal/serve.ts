@@ -1,10 +1,13 @@
 import { Runtime, type Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
 import { createActivityInterceptor } from '../activities/lib/interceptor.ts';
 import { createTimelineLog } from '../activities/lib/timeline-log.ts';
 import { startTemporalControl, type TemporalControl } from '../control/index.ts';
 import { TASK_QUEUES, type TaskQueue } from '../contracts/pure/task-queues.ts';
 import type { Dependencies } from '../dependencies.ts';
+import { countClosed } from '../metrics.ts';
 import { retryUntilDone } from '../retry.ts';
+import { createTemporalLogger } from './log.ts';
 import { connectTemporal, type TemporalConnection } from './connection.ts';
 import { registerSearchAttributes, searchAttributesOf } from './search-attributes.ts';
 import { createQueueWorker } from './worker.ts';
@@ -26,11 +29,12 @@ export interface ServeOptions {
 }
 
 /** Sets what Temporal's runtime logs and measures. Once a process, before its first connection. */
-export function installRuntime(temporalMetricsAddress: string | undefined): void {
+export function installRuntime(log: Logger, temporalMetricsAddress: string | undefined): void {
   Runtime.install({
+    logger: createTemporalLogger(log),
     shutdownSignals: [],
     telemetryOptions: {
-      logging: { filter: { core: 'WARN', other: 'WARN' } },
+      logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} },
       ...(temporalMetricsAddress === undefined
         ? {}
         : { metrics: { prometheus: { bindAddress: temporalMetricsAddress, useSecondsForDurations: true } } }),
@@ -120,6 +124,7 @@ function startControl(deps: Dependencies, { client }: TemporalConnection): Tempo
     kinds,
     settings: config.control,
     searchAttributesOf,
-    onStart: (isEager) => metrics.starts.inc({ eager: String(isEager) }),
+    onStart: (kind, isEager) => metrics.started.inc({ kind, eager: String(isEager) }),
+    onClosed: (closing) => countClosed(metrics, closing),
   });
 }

@@ -36,7 +36,7 @@ let isRuntimeInstalled = false;
 
 /** The product's core in this process, against the ground's servers: store, control, workers; no HTTP. */
 export async function startCore(ground: Ground, options: CoreOptions = {}): Promise<Core> {
-  if (!isRuntimeInstalled) installRuntime(undefined);
+  if (!isRuntimeInstalled) installRuntime(pino({ level: process.env['TEST_LOG'] ?? 'silent' }), undefined);
   isRuntimeInstalled = true;
   const deps = makeDependencies(ground, options);
   const stop = new AbortController();

@@ -38,4 +38,6 @@ export type Outcome =
 export type Opened<T> = { readonly opened: true; readonly value: T } | { readonly opened: false; readonly status: OperationStatus };
 
 /** Answer of a closing activity. Not closed while one of the operation's effects is still being sent. */
-export type Closed = { readonly closed: true; readonly status: TerminalStatus } | { readonly closed: false; readonly retryInMs: number };
+export type Closed =
+  | { readonly closed: true; readonly status: TerminalStatus; /** From its start to its end. */ readonly seconds: number }
+  | { readonly closed: false; readonly retryInMs: number };
