@@ -1,4 +1,15 @@
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -33,8 +44,10 @@ export interface DataFolder {
  */
 export async function takeDataFolder(path: string): Promise<DataFolder> {
   const folder = resolve(path);
-  // PostgreSQL runs as its own user when we are root, and must be able to pass through; its files stay private.
-  mkdirSync(folder, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // PostgreSQL runs as its own user when we are root, and must be able to pass through; the files stay private. Also a
+  // folder that mkdtemp made for us is still empty; one that holds something keeps the mode that it has.
+  if (process.getuid?.() === 0 && readdirSync(folder).length === 0) chmodSync(folder, 0o711);
   const self = identify(process.pid);
   if (self === undefined) throw new Error('The operating system does not tell when this process started.');
   const lock = join(folder, 'supervisor.lock');

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError, loadLaunchSettings } from '../config.ts';
@@ -59,7 +59,7 @@ interface Run {
 async function runOnFolder(run: Run): Promise<void> {
   await sweepEphemeralFolders();
   const { isEphemeral } = run.options;
-  const folder = await takeDataFolder(isEphemeral ? makeEphemeral() : run.settings.dataDir);
+  const folder = await takeDataFolder(isEphemeral ? mkdtempSync(ephemeralPrefix()) : run.settings.dataDir);
   try {
     const notices = await prepareFolder(folder, run.options);
     const { ports, notices: portNotices } = await choosePorts(portWishes(run.settings, run.options.portBase));
@@ -168,13 +168,6 @@ function whenParentEnds(action: () => void): void {
     action();
   }, PARENT_CHECK_MS);
   timer.unref();
-}
-
-function makeEphemeral(): string {
-  const path = mkdtempSync(ephemeralPrefix());
-  // As for a lasting folder: PostgreSQL's own user must be able to pass through.
-  if (process.getuid?.() === 0) chmodSync(path, 0o711);
-  return path;
 }
 
 function ephemeralPrefix(): string {
