@@ -8,7 +8,6 @@ import { spec } from 'node:test/reporters';
 const ROOT = join(import.meta.dirname, '..');
 /** How long each file took, to start the longest first. Nothing depends on it. */
 const DURATIONS_FILE = join(ROOT, '.cache/test-durations.json');
-const FILE_TIMEOUT_MS = 300_000;
 const CONCURRENCY = 2;
 
 type Durations = Record<string, number>;
@@ -28,7 +27,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const options: RunOptions & { readonly globalSetupPath: string } = {
   files: files.map((file) => join(ROOT, file)),
   concurrency: CONCURRENCY,
-  timeout: FILE_TIMEOUT_MS,
+  execArgv: ['--import', join(ROOT, 'test/support/watchdog.ts')],
   globalSetupPath: join(ROOT, 'test/support/global-setup.ts'),
   signal: stopping.signal,
 };
