@@ -23,5 +23,3 @@ export function createEventsStore(db: Kysely<Database>) {
 
   return { list };
 }
-
-export type EventsStore = ReturnType<typeof createEventsStore>;

@@ -61,8 +61,6 @@ export function createVerbsStore(parts: Parts) {
   };
 }
 
-export type VerbsStore = ReturnType<typeof createVerbsStore>;
-
 /** Before the workflow opened the row, cancelling is one compare-and-set; later the workflow is asked. */
 async function requestCancel(
   parts: Parts,

@@ -22,25 +22,25 @@ before(async () => {
 after(() => databases[Symbol.asyncDispose]());
 
 test('concurrent writers whose commits overtake each other, and a reader that goes by position: none is missed', async () => {
-  let isWriting = true;
+  const writers = { areWriting: true };
   const read: string[] = [];
-  const writers = Array.from({ length: WRITERS }, (_, writer) => write(writer)).map(async (writing) => writing);
+  const writes = Array.from({ length: WRITERS }, (_, writer) => write(writer));
   const assigner = (async () => {
-    while (isWriting || (await store.system.eventPositions.assign(7)) > 0) await store.system.eventPositions.assign(7);
+    while (writers.areWriting || (await store.system.eventPositions.assign(7)) > 0) await store.system.eventPositions.assign(7);
   })();
   const reader = (async () => {
-    let after = 0;
+    let position = 0;
     for (let isLast = false; ;) {
-      const rows = await store.events.list('shop', { after, limit: 10 });
+      const rows = await store.events.list('shop', { after: position, limit: 10 });
       for (const row of rows) read.push(String(row.data['name']));
-      after = rows.at(-1)?.position ?? after;
+      position = rows.at(-1)?.position ?? position;
       if (rows.length > 0) continue;
       if (isLast) return;
-      isLast = !isWriting && (await unpositioned()) === 0;
+      isLast = !writers.areWriting && (await unpositioned()) === 0;
     }
   })();
-  await Promise.all(writers);
-  isWriting = false;
+  await Promise.all(writes);
+  writers.areWriting = false;
   await assigner;
   await reader;
   assert.equal(read.length, WRITERS * PER_WRITER);

@@ -75,7 +75,6 @@ interface Postgres {
 
 async function startPostgres(folder: string): Promise<Postgres> {
   // The user that PostgreSQL runs as when we are root has to enter the folder.
-  await chmod(dirname(folder), 0o711);
   await mkdir(folder, { mode: 0o711, recursive: true });
   const port = await freePort();
   try {

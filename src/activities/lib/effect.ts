@@ -98,16 +98,25 @@ export async function runEffect(context: EffectContext, effect: EffectRow): Prom
 
 /** Finds out what became of an effect that is `sending` or `unknown`, without ever doing it. `pending`: it surely did not happen. */
 export async function settleEffect(context: EffectContext, effect: EffectRow): Promise<Standing> {
-  const { party } = context;
   if (effect.state !== 'sending' && effect.state !== 'unknown') return effect.state === 'claimed' ? 'pending' : effect.state;
-  if (effect.until !== null) await waitUntil(context, effect.until.getTime() + party.settleMs);
-  const answer = (await party.ask?.(effect)) ?? 'unknown';
+  const answer = await ask(context, effect);
   const state = answer === 'accepted' ? 'done' : answer === 'absent' ? 'claimed' : 'unknown';
   if (state === 'unknown' && effect.state === 'unknown') return 'unknown';
   const fence = await end(context, effect, { state, response: { settledBy: 'asking' } });
   // Someone else settled it first: their word counts, the next claim shows it.
   if (fence === undefined) return 'sending';
   return state === 'claimed' ? 'pending' : state;
+}
+
+/** That it happened can be believed at once; that it did not, only when nobody can still be at it. */
+async function ask(context: EffectContext, effect: EffectRow): Promise<'accepted' | 'absent' | 'unknown'> {
+  const { party } = context;
+  const settledAtMs = effect.until === null ? 0 : effect.until.getTime() + party.settleMs;
+  if (settledAtMs > Date.now()) {
+    if ((await party.ask?.(effect)) === 'accepted') return 'accepted';
+    await waitUntil(context, settledAtMs);
+  }
+  return (await party.ask?.(effect)) ?? 'unknown';
 }
 
 async function sendAnew(context: EffectContext, effect: EffectRow): Promise<Standing> {

@@ -12,4 +12,3 @@ export const FAILURES = {
   StoreUnavailable: { code: 'store_unavailable', retryable: true, benign: false, httpStatus: 503 },
   Rejected: { code: 'rejected', retryable: false, benign: true, httpStatus: 422 },
 } as const;
-export type FailureType = keyof typeof FAILURES;

@@ -13,8 +13,3 @@ export function operationWorkflowId({ kind, tenantId, key, attempt }: WorkflowId
   const base = `${kind}:${tenantId}:${key}`;
   return attempt > 1 ? `${base}:${attempt}` : base;
 }
-
-/** The business key of an effect. The generation counts refusals by the other side, never our attempts. */
-export function effectKey(rootId: string, step: string, generation: number): string {
-  return `${rootId}/${step}#${generation}`;
-}

@@ -13,9 +13,15 @@ export interface OpenOperation {
   readonly isStuck: boolean;
 }
 
+interface TakeUnchecked {
+  readonly before: Date;
+  readonly now: Date;
+  readonly limit: number;
+}
+
 export interface SystemOperationsStore {
   /** Opened operations that nobody has looked at since `before`, longest ago first; marks them as looked at. */
-  takeUnchecked(request: { readonly before: Date; readonly now: Date; readonly limit: number }): Promise<OpenOperation[]>;
+  takeUnchecked(request: TakeUnchecked): Promise<OpenOperation[]>;
   /** The operation behind a workflow id, whatever its status. */
   byWorkflowId(workflowId: string): Promise<OpenOperation | undefined>;
   setStuck(id: string, stuck: { readonly reason: string; readonly since: Date } | null): Promise<void>;
@@ -30,27 +36,7 @@ const COLUMNS = ['id', 'tenant_id', 'kind', 'root_id', 'attempt', 'workflow_id',
 /** Operations of all tenants, for the sweep. What it then changes, it changes as the row's tenant. */
 export function createSystemOperationsStore(db: Kysely<Database>): SystemOperationsStore {
   return {
-    async takeUnchecked({ before, now, limit }) {
-      const rows = await db
-        .with('stale', (cte) =>
-          cte
-            .selectFrom('operation')
-            .select('id')
-            .where('status', 'in', ['running', 'waiting', 'cancelling'])
-            .where(sql<boolean>`coalesce(checked_at, updated_at) <= ${before}::timestamptz`)
-            .orderBy(sql`checked_at nulls first`)
-            .limit(limit)
-            .forUpdate()
-            .skipLocked(),
-        )
-        .updateTable('operation')
-        .from('stale')
-        .set({ checked_at: now })
-        .whereRef('operation.id', '=', 'stale.id')
-        .returning(COLUMNS.map((column) => `operation.${column}` as const))
-        .execute();
-      return rows.map(toOpenOperation);
-    },
+    takeUnchecked: (request) => takeUnchecked(db, request),
 
     async byWorkflowId(workflowId) {
       const row = await db.selectFrom('operation').select(COLUMNS).where('workflow_id', '=', workflowId).executeTakeFirst();
@@ -96,6 +82,28 @@ export function createSystemOperationsStore(db: Kysely<Database>): SystemOperati
       return Number(done.numDeletedRows);
     },
   };
+}
+
+async function takeUnchecked(db: Kysely<Database>, { before, now, limit }: TakeUnchecked): Promise<OpenOperation[]> {
+  const rows = await db
+    .with('stale', (cte) =>
+      cte
+        .selectFrom('operation')
+        .select('id')
+        .where('status', 'in', ['running', 'waiting', 'cancelling'])
+        .where(sql<boolean>`coalesce(checked_at, updated_at) <= ${before}::timestamptz`)
+        .orderBy(sql`checked_at nulls first`)
+        .limit(limit)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .updateTable('operation')
+    .from('stale')
+    .set({ checked_at: now })
+    .whereRef('operation.id', '=', 'stale.id')
+    .returning(COLUMNS.map((column) => `operation.${column}` as const))
+    .execute();
+  return rows.map(toOpenOperation);
 }
 
 function toOpenOperation(row: {

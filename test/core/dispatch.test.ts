@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { pino } from 'pino';
+import { type Dispatcher, createDispatchBridge } from '../../src/contracts/bridge.ts';
+import type { OperationRef } from '../../src/contracts/pure/operations.ts';
+import { startDispatcher } from '../../src/control/dispatcher.ts';
+import { type Databases, openDatabases } from '../../src/store/database.ts';
+import { createStore, type Store } from '../../src/store/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { useDatabase } from '../support/ground.ts';
+import { PROBE_KIND } from '../support/probe.ts';
+
+const LEASE_MS = 10_000;
+
+let databases: Databases;
+let store: Store;
+let bridge: ReturnType<typeof createDispatchBridge>;
+let tenants = 0;
+
+before(async () => {
+  const { databaseUrl: url } = await useDatabase();
+  databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: 10 });
+});
+beforeEach(() => {
+  bridge = createDispatchBridge();
+  store = createStore(databases, bridge);
+});
+after(() => databases[Symbol.asyncDispose]());
+
+async function newTenant(): Promise<string> {
+  tenants += 1;
+  const id = `tenant-${tenants}`;
+  await store.tenants.put({ id, name: id, actor: { actor: 'system' }, now: new Date() });
+  return id;
+}
+
+async function accept(tenantId: string, more: object = {}): Promise<string> {
+  const accepted = await store.operations.accept({
+    tenantId,
+    kind: PROBE_KIND,
+    input: {},
+    start: {},
+    actor: { actor: 'key:test' },
+    now: new Date(),
+    ...more,
+  });
+  assert.ok(accepted.outcome === 'created');
+  return accepted.operation.id;
+}
+
+interface Served extends AsyncDisposable {
+  readonly dispatcher: Dispatcher & { opened(workflowId: string): void };
+  /** Tenants of the starts, in order. */
+  readonly started: string[];
+  readonly mostAtOnce: () => number;
+  setClock(now: Date): void;
+}
+
+/** A dispatcher whose Temporal is the given function; every start is opened at once unless told otherwise. */
+function serve(start: (ref: OperationRef) => Promise<void>, options: { readonly opens?: boolean; readonly places?: number } = {}): Served {
+  const started: string[] = [];
+  let now: Date | undefined;
+  let unopened = 0;
+  let most = 0;
+  const workflow = {
+    async start(_type: string, { args, workflowId }: { readonly args: [OperationRef]; readonly workflowId: string }) {
+      await start(args[0]);
+      started.push(args[0].tenantId);
+      unopened += 1;
+      most = Math.max(most, unopened);
+      if (options.opens !== false) {
+        setImmediate(() => {
+          unopened -= 1;
+          dispatcher.opened(workflowId);
+        });
+      }
+      return { eagerlyStarted: true };
+    },
+  };
+  const dispatcher = startDispatcher({
+    store: store.system.dispatch,
+    // Only what the dispatcher calls.
+    client: { workflow, withDeadline: (_at: number, call: () => unknown) => call() } as unknown as Client,
+    kinds: { probe: PROBE_KIND },
+    clock: () => now ?? new Date(),
+    log: pino({ level: 'silent' }),
+    pollMs: 50,
+    maxUnopenedStarts: options.places ?? 8,
+    searchAttributesOf: () => [],
+    onStart: () => undefined,
+  });
+  bridge.attach(dispatcher);
+  return {
+    dispatcher,
+    started,
+    mostAtOnce: () => most,
+    setClock(to) {
+      now = to;
+    },
+    [Symbol.asyncDispose]: () => dispatcher[Symbol.asyncDispose](),
+  };
+}
+
+async function backlog(): Promise<number> {
+  return (await store.system.dispatch.backlog(new Date())).count;
+}
+
+describe('the dispatcher', () => {
+  test('goes from tenant to tenant: a long backlog of one does not hold up the other', async () => {
+    const [busy, quiet] = [await newTenant(), await newTenant()];
+    for (let index = 0; index < 60; index += 1) await accept(busy);
+    await accept(quiet);
+    await using served = serve(async () => undefined, { places: 4 });
+    await eventually(() => served.started.length === 61);
+    assert.ok(served.started.indexOf(quiet) < 8, `place ${served.started.indexOf(quiet)}`);
+  });
+
+  test('takes urgent work first', async () => {
+    const tenant = await newTenant();
+    const order: string[] = [];
+    const ids = {
+      5: await accept(tenant, { start: { priority: 5 } }),
+      3: await accept(tenant),
+      1: await accept(tenant, { start: { priority: 1 } }),
+    };
+    await using _served = serve(async (ref) => void order.push(ref.operationId), { places: 1 });
+    await eventually(() => order.length === 3);
+    assert.deepEqual(order, [ids[1], ids[3], ids[5]]);
+  });
+
+  test('keeps few unopened starts under way, and every row is delivered once', async () => {
+    const tenant = await newTenant();
+    await using served = serve(async () => undefined, { places: 8 });
+    await Promise.all(Array.from({ length: 200 }, () => accept(tenant)));
+    await eventually(() => served.started.length === 200);
+    assert.ok(served.mostAtOnce() <= 8, `${served.mostAtOnce()} at once`);
+    await eventually(async () => (await backlog()) === 0);
+    assert.equal(served.started.length, 200);
+  });
+
+  test('with Temporal away work is accepted, and runs when it is back', async () => {
+    const tenant = await newTenant();
+    const state = { isAway: true };
+    await using served = serve(async () => {
+      if (state.isAway) throw new Error('away');
+    });
+    await Promise.all(Array.from({ length: 20 }, () => accept(tenant)));
+    assert.equal(served.started.length, 0);
+    state.isAway = false;
+    await eventually(() => served.started.length === 20, { timeoutMs: 20_000 });
+  });
+
+  test('a row whose process died is delivered by another after its lease; what Temporal knows counts as delivered', async () => {
+    const tenant = await newTenant();
+    await accept(tenant);
+    const [held] = await store.system.dispatch.takeDue({ limit: 1, now: new Date(), leaseMs: LEASE_MS });
+    assert.ok(held !== undefined);
+    await using served = serve(async (ref) => {
+      throw new WorkflowExecutionAlreadyStartedError('known', ref.operationId, 'probe');
+    });
+    assert.equal(await backlog(), 1);
+    served.setClock(new Date(Date.now() + LEASE_MS + 1));
+    await eventually(async () => (await backlog()) === 0);
+  });
+
+  test('two dispatchers at once deliver each row once', async () => {
+    const tenant = await newTenant();
+    for (let index = 0; index < 100; index += 1) await accept(tenant);
+    await using one = serve(async () => undefined);
+    await using two = serve(async () => undefined);
+    await eventually(async () => (await backlog()) === 0);
+    assert.equal(one.started.length + two.started.length, 100);
+  });
+});
