@@ -1,3 +1,3 @@
-import { hash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 
-export const breach = hash;
+export const breach = readFile;
