@@ -1,5 +1,4 @@
-import { chmod, mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import pg from 'pg';
 import { removeSharedCluster } from '../../src/embedded/postgres-home.ts';
 import { createPostgres } from '../../src/embedded/postgres.ts';
