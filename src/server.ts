@@ -16,13 +16,18 @@ import { workflowBundlePath } from './temporal/bundle-cache.ts';
 import { installRuntime, serveQueues, type Serving } from './temporal/serve.ts';
 
 const DATABASE_RETRY_MS = 300;
+/** Without a supervisor the servers go too: what can't be finished at once goes on after the next start. */
+const ORPHAN_GRACE_MS = 2_000;
 
 /** The API process: HTTP, what moves operations, and the queues of outside calls. Accepts work as soon as the database is there. */
 async function main(): Promise<void> {
   const config = loadConfig();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  process.once('disconnect', () => stop.abort());
+  process.once('disconnect', () => {
+    stop.abort();
+    setTimeout(() => process.exit(1), ORPHAN_GRACE_MS).unref();
+  });
 
   await using deps = createDependencies(config, { processName: 'app' });
   installRuntime(deps.log, `${config.metrics.host}:${config.metrics.temporalPort}`);

@@ -5,6 +5,9 @@ import { parseQueues } from './queues.ts';
 import { workflowBundlePath } from './temporal/bundle-cache.ts';
 import { installRuntime, serveQueues } from './temporal/serve.ts';
 
+/** Without a supervisor the servers go too: what can't be finished at once goes on after the next start. */
+const ORPHAN_GRACE_MS = 2_000;
+
 /** A worker process: `node src/worker.ts --queues mail`. With `core` among its queues it also moves operations. */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { queues: { type: 'string', default: '' } } });
@@ -14,7 +17,10 @@ async function main(): Promise<void> {
   const config = loadConfig();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  process.once('disconnect', () => stop.abort());
+  process.once('disconnect', () => {
+    stop.abort();
+    setTimeout(() => process.exit(1), ORPHAN_GRACE_MS).unref();
+  });
   await using deps = createDependencies(config, { processName: `worker:${queues.join('+')}` });
   installRuntime(deps.log, `${config.metrics.host}:${config.metrics.temporalPort}`);
   await using serving = await serveQueues({ deps, queues, workflowBundlePath: await workflowBundlePath(), signal: stop.signal });
