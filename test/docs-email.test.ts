@@ -142,8 +142,8 @@ async function startShell(environment: Readonly<Record<string, string | undefine
       const output: string[] = [];
       const ended = new Promise<string>((resolve, reject) => {
         const onLine = (line: string): void => {
-          const [before = '', status] = line.split(DONE);
-          output.push(before);
+          const [text = '', status] = line.split(DONE);
+          output.push(text);
           if (status === undefined) return;
           lines.off('line', onLine);
           if (status === '0') resolve(output.join('\n').trim());

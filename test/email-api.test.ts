@@ -97,7 +97,10 @@ describe('sending a mail', () => {
   });
 
   test('twice to the same address is once, whatever its case', async () => {
-    const { body } = await post({ ...MAIL, to: ['ada@example.com', 'Ada <ADA@example.com>'], cc: 'ada@example.com' }, { Prefer: 'wait=10' });
+    const { body } = await post(
+      { ...MAIL, to: ['ada@example.com', 'Ada <ADA@example.com>'], cc: 'ada@example.com' },
+      { Prefer: 'wait=10' },
+    );
     assert.equal(body.result.sent, 1);
   });
 
@@ -138,7 +141,7 @@ describe('looking at a mail', () => {
     );
     assert.equal(body.messageId, operation.result.messageId);
     assert.deepEqual(
-      body.recipients.map(({ updatedAt, ...rest }: { updatedAt: string }) => rest),
+      body.recipients.map(({ updatedAt: _updatedAt, ...rest }: { updatedAt: string }) => rest),
       [
         { address: 'ada@example.com', role: 'to', state: 'sent', smtpCode: 250 },
         { address: 'bob@example.com', role: 'cc', state: 'sent', smtpCode: 250 },

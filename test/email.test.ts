@@ -47,11 +47,11 @@ describe('a mail', () => {
   });
 
   test('of one tenant is nobody else’s', async () => {
-    const stranger = await world.newTenant();
+    const callAsStranger = await world.newTenant();
     const { id } = await world.send({ to: 'ada@example.com' });
     await world.reaches(id, 'succeeded');
-    assert.equal((await world.call('GET', `/v1/emails/${id}`, undefined, stranger.key)).status, 404);
-    const theirs = await world.call('POST', '/v1/emails', { to: 'bob@example.com', subject: 'Theirs', text: 'x' }, stranger.key);
+    assert.equal((await callAsStranger('GET', `/v1/emails/${id}`)).status, 404);
+    const theirs = await callAsStranger('POST', '/v1/emails', { to: 'bob@example.com', subject: 'Theirs', text: 'x' });
     assert.equal(theirs.status, 202);
     assert.equal((await world.call('GET', `/v1/emails/${theirs.body.id}`)).status, 404);
     assert.equal((await world.call('POST', `/v1/operations/${theirs.body.id}/cancel`)).status, 404);

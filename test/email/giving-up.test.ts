@@ -32,7 +32,15 @@ function fakeActivities(diary: Diary, takenAfterMs: number): EmailActivities & O
   const progressAt = (nowMs: number): EmailProgress => {
     diary.tries.push(nowMs - createdAtMs);
     const isTaken = nowMs - createdAtMs >= takenAfterMs;
-    return { messageId: '<o1@test>', createdAtMs, sent: isTaken ? 1 : 0, refused: 0, unknown: 0, pending: isTaken ? 0 : 1, isPutOff: !isTaken };
+    return {
+      messageId: '<o1@test>',
+      createdAtMs,
+      sent: isTaken ? 1 : 0,
+      refused: 0,
+      unknown: 0,
+      pending: isTaken ? 0 : 1,
+      isPutOff: !isTaken,
+    };
   };
   return {
     openEmail: async ({ nowMs }) => {
@@ -44,7 +52,7 @@ function fakeActivities(diary: Diary, takenAfterMs: number): EmailActivities & O
     markOperation: async () => ({ status: 'waiting' }),
     closeOperation: async ({ outcome }) => {
       diary.closed.push(outcome);
-      return { closed: true, status: outcome.status };
+      return { closed: true, seconds: 0, status: outcome.status };
     },
     recordMessage: async () => ({}),
   };

@@ -12,6 +12,8 @@ import { type SmtpFault, type SmtpScriptServer, startSmtpScript } from '../suppo
 /** As short as a test server needs; a real mailbox gets 2 s. */
 const SETTLE_MS = 20;
 
+type Call = (method: string, path: string, body?: unknown) => Promise<Answer>;
+
 export interface MailWorld {
   core(): Core;
   server(): SmtpScriptServer;
@@ -26,15 +28,16 @@ export interface MailWorld {
   silence(questions: number): void;
   /** Posts a mail; the answer is 202. */
   send(mail: object, headers?: Readonly<Record<string, string>>): Promise<Operation>;
-  /** A call as the tenant of this file, or as the holder of another key. */
-  call(method: string, path: string, body?: unknown, key?: string): Promise<Answer>;
+  /** A call as the tenant of this file. */
+  readonly call: Call;
   /** Waits until the operation has one of these statuses. */
   reaches(id: string, ...statuses: readonly string[]): Promise<Operation>;
   /** Waits until the operation shows this phase. */
   shows(id: string, phase: string): Promise<Operation>;
   /** The mail's recipients as `address: state`. */
   recipients(rootId: string): Promise<string[]>;
-  newTenant(): Promise<{ readonly id: string; readonly key: string }>;
+  /** Calls of somebody else. */
+  newTenant(): Promise<Call>;
   /** Who got a mail, in order of arrival. */
   arrived(rootId: string): string[];
 }
@@ -64,7 +67,7 @@ export function useMailWorld(): MailWorld {
     await server[Symbol.asyncDispose]();
   });
 
-  const call: MailWorld['call'] = (method, path, body, as = key) => api.call(method, path, { key: as, body });
+  const call: Call = (method, path, body) => api.call(method, path, { key, body });
 
   async function until(id: string, holds: (operation: Operation) => boolean): Promise<Operation> {
     return eventually(
@@ -101,7 +104,10 @@ export function useMailWorld(): MailWorld {
       const { body } = await call('GET', `/v1/emails/${rootId}`);
       return (body as Email).recipients.map(({ address, state }) => `${address}: ${state}`); // what the route answers
     },
-    newTenant: () => api.newTenant(),
+    async newTenant() {
+      const stranger = await api.newTenant();
+      return (method, path, body) => api.call(method, path, { key: stranger.key, body });
+    },
     arrived: (rootId) => server.accepted.filter(({ messageId }) => messageId.includes(rootId)).map(({ recipient }) => recipient),
   };
 }
