@@ -152,8 +152,10 @@ export class EgressCall {
   /**
    * To be called in the tick that writes the first byte. A process that was stopped comes back with its timers late, so the clock is asked.
    * @throws {EgressTimeoutError} when the deadline has passed, also when it is no number
+   * @throws {EgressError} what ended the call meanwhile
    */
   enterExchange(): void {
+    if (this.#ending !== undefined) throw this.#ending;
     this.#phase = 'exchange';
     if (this.#until !== undefined && !(performance.now() < this.#until)) throw new EgressTimeoutError('deadline', this);
     this.sent = 'maybe';

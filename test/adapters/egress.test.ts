@@ -207,6 +207,32 @@ describe('egress: what became of a request', () => {
     assert.equal(ground.received(), '');
   });
 
+  it('surely not sent means so, whenever the caller gives up around the first byte', async () => {
+    await using ground = await serve((_request, response) => response.end());
+    const connect = createConnector();
+    const outcomes = new Set<string>();
+    for (let turns = 0; turns < 40; turns += 1) {
+      const stop = new AbortController();
+      const egress = createEgress({
+        targets: { app: ground.url },
+        connect: async (request) => {
+          const connection = await connect(request);
+          void giveUpAfter(turns, stop);
+          return connection;
+        },
+      });
+      const before = ground.received().length;
+      const error: unknown = await egress.request({ url: ground.url, ...POST, signal: stop.signal }).catch((reason: unknown) => reason);
+      const sent = egress.explain(error)?.sent ?? 'reply';
+      // A turn of the server, for what may have left.
+      await ground.egress.request({ url: ground.url, ...GET });
+      const arrivedBytes = ground.received().slice(before).indexOf('GET');
+      if (sent === 'no') assert.equal(arrivedBytes, 0, `after ${turns} turns`);
+      outcomes.add(sent);
+    }
+    assert.ok(outcomes.has('no') && outcomes.size > 1, [...outcomes].join(' '));
+  });
+
   it('surely not sent: no connection in time', async () => {
     const connect = (): Promise<never> => new Promise(() => undefined);
     const egress = createEgress({ connect, resolve: async () => ['1.1.1.1', '1.0.0.1'] });
@@ -284,6 +310,13 @@ describe('egress: what became of a request', () => {
     });
   });
 });
+
+/** Microtasks first, then turns of the loop. */
+async function giveUpAfter(turns: number, stop: AbortController): Promise<void> {
+  for (let turn = 0; turn < Math.min(turns, 30); turn += 1) await undefined;
+  for (let turn = 30; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  stop.abort();
+}
 
 describe('egress: limits of the reply', () => {
   const LIMIT = { maxBytes: 1000 };
