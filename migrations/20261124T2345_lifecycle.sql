@@ -117,6 +117,10 @@ begin
     perform reopen_operation(o, p);
     o.status := 'running';
   end if;
+  if p->>'status' = 'cancelled' and o.cancel_requested_at is null and p->>'actor' = 'workflow' then
+    -- Nobody asked us, so it was asked of Temporal.
+    p := p || '{"actor": "temporal"}'::jsonb;
+  end if;
   if p->>'status' = 'cancelled' then
     select max(until) into v_until from effect where root_id = o.root_id and state = 'sending';
     if v_until is not null then

@@ -6,9 +6,10 @@ import { createHttpServer } from './api/lib/http-server.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { startStoreJobs } from './control/index.ts';
 import { startStreamHub } from './control/stream-hub.ts';
+import type { TaskQueue } from './contracts/pure/task-queues.ts';
 import { createDependencies, type Dependencies } from './dependencies.ts';
 import { serveMetrics } from './metrics.ts';
-import { appQueues } from './queues.ts';
+import { chooseQueues } from './queues.ts';
 import { retryUntilDone } from './retry.ts';
 import { isConnectionError } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
@@ -19,9 +20,13 @@ const DATABASE_RETRY_MS = 300;
 /** Without a supervisor the servers go too: what can't be finished at once goes on after the next start. */
 const ORPHAN_GRACE_MS = 2_000;
 
-/** The API process: HTTP, what moves operations, and the queues of outside calls. Accepts work as soon as the database is there. */
+/**
+ * The API process: HTTP, what moves operations, and the queues of outside calls, or those that `--queues core,…` names. Accepts work as
+ * soon as the database is there.
+ */
 async function main(): Promise<void> {
   const config = loadConfig();
+  const queues = chooseQueues(process.argv.slice(2), config.features);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   process.once('disconnect', () => {
@@ -58,19 +63,20 @@ async function main(): Promise<void> {
     temporalUrl: `http://${config.metrics.host}:${config.metrics.temporalPort}/metrics`,
   });
   await using http = await listen(createHttpServer(app, config.http.publicUrl), config.http);
-  await serveUntilStopped(deps, { state, http, bundlePath: await bundlePath, signal: stop.signal });
+  await serveUntilStopped(deps, { state, http, queues, bundlePath: await bundlePath, signal: stop.signal });
 }
 
 interface ServeState {
   readonly state: { serving?: Serving };
   readonly http: AsyncDisposable;
+  readonly queues: readonly TaskQueue[];
   readonly bundlePath: string;
   readonly signal: AbortSignal;
 }
 
-async function serveUntilStopped(deps: Dependencies, { state, http, bundlePath, signal }: ServeState): Promise<void> {
+async function serveUntilStopped(deps: Dependencies, { state, http, queues, bundlePath, signal }: ServeState): Promise<void> {
   try {
-    await using serving = await serveQueues({ deps, queues: appQueues(deps.config.features), workflowBundlePath: bundlePath, signal });
+    await using serving = await serveQueues({ deps, queues, workflowBundlePath: bundlePath, signal });
     state.serving = serving;
     process.send?.({ type: 'ready' });
     deps.log.info({ port: deps.config.http.port }, 'ready');

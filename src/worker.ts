@@ -1,7 +1,6 @@
-import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from './config.ts';
 import { createDependencies } from './dependencies.ts';
-import { parseQueues } from './queues.ts';
+import { chooseQueues } from './queues.ts';
 import { workflowBundlePath } from './temporal/bundle-cache.ts';
 import { installRuntime, serveQueues } from './temporal/serve.ts';
 
@@ -10,11 +9,8 @@ const ORPHAN_GRACE_MS = 2_000;
 
 /** A worker process: `node src/worker.ts --queues mail`. With `core` among its queues it also moves operations. */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { queues: { type: 'string', default: '' } } });
-  const { queues, wrong } = parseQueues(values.queues);
-  if (queues.length === 0 || wrong.length > 0)
-    throw new ConfigError(`--queues takes queue names with commas between them. Not known: ${wrong.join(', ') || 'none given'}.`);
   const config = loadConfig();
+  const queues = chooseQueues(process.argv.slice(2));
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   process.once('disconnect', () => {

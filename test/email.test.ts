@@ -112,7 +112,7 @@ describe('a recipient whom the server refuses', () => {
     world.plan([undefined, REFUSED]);
     const { id } = await world.send({ to: ['a@example.com', 'b@example.com', 'c@example.com'] });
     const { error, result } = await world.reaches(id, 'failed');
-    assert.deepEqual(error, { code: 'rejected', message: '1 recipients were refused by the mail server.', retryable: false });
+    assert.deepEqual(error, { code: 'rejected', message: 'Recipients refused by the mail server: 1.', retryable: false });
     assert.deepEqual([result?.['sent'], result?.['refused']], [2, 1]);
     assert.deepEqual(await world.recipients(id), ['a@example.com: sent', 'b@example.com: refused', 'c@example.com: sent']);
   });

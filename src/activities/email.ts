@@ -7,6 +7,7 @@ import type { EffectRow } from '../store/effects.ts';
 import type { Store } from '../store/index.ts';
 import { claimEffects, type EffectContext, type EffectParty, runEffect, type Sent, settleEffect, type Standing } from './lib/effect.ts';
 import { sleepInActivity, stopIfCancelled, withHeartbeat } from './lib/heartbeat.ts';
+import { createProgress } from './lib/progress.ts';
 
 /** More recipients than this go to the mail queue at once; fewer are tried in the opening step, which may take 2 s in all. */
 const MAX_FIRST_TRY_RECIPIENTS = 2;
@@ -133,10 +134,12 @@ async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSett
   });
   const context: EffectContext = { effects: deps.store.effects, run: job.run, party, signal, sleep: sleepInActivity };
   const standings: Standing[] = [];
+  const progress = createProgress(deps.store.streams, job.run, { total: rows.length, unit: 'recipients' });
   try {
     for (const row of rows) {
       await stopIfCancelled();
       standings.push(await (isSettling ? settleEffect(context, row) : runEffect(context, row)));
+      await progress.report(standings.filter((standing) => standing !== 'pending' && standing !== 'sending').length);
     }
   } finally {
     await session.close();

@@ -1,4 +1,3 @@
-import type { Connection } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import { SEARCH_ATTRIBUTES } from '../contracts/pure/search-attributes.ts';
@@ -9,6 +8,7 @@ const KEYWORD_TYPE_NUMBER = 2; // temporal.api.enums.v1.IndexedValueType.INDEXED
 const keys = {
   tenant: defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, SearchAttributeType.KEYWORD),
   kind: defineSearchAttributeKey(SEARCH_ATTRIBUTES.kind, SearchAttributeType.KEYWORD),
+  phase: defineSearchAttributeKey(SEARCH_ATTRIBUTES.phase, SearchAttributeType.KEYWORD),
   operation: defineSearchAttributeKey(SEARCH_ATTRIBUTES.operation, SearchAttributeType.KEYWORD),
 };
 
@@ -18,30 +18,27 @@ export function searchAttributesOf(ref: Pick<OperationRef, 'tenantId' | 'kind' |
     { key: keys.tenant, value: ref.tenantId },
     { key: keys.kind, value: ref.kind },
     { key: keys.operation, value: ref.operationId },
+    // The workflow changes it when it waits or is held.
+    { key: keys.phase, value: 'running' },
   ];
 }
-
-export type Registered = { readonly done: true } | { readonly done: false; readonly commands: readonly string[] };
 
 /**
  * Registers what is missing. Where the server doesn't let us (Temporal Cloud), gives the commands that an operator must run, since
  * without the attributes no workflow can be started.
  */
-export async function registerSearchAttributes(connection: NativeConnection | Connection, namespace: string): Promise<Registered> {
+export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<readonly string[]> {
   const names = Object.values(SEARCH_ATTRIBUTES);
   try {
     const known = await connection.operatorService.listSearchAttributes({ namespace });
     const missing = names.filter((name) => known.customAttributes?.[name] === undefined);
-    if (missing.length === 0) return { done: true };
+    if (missing.length === 0) return [];
     await connection.operatorService.addSearchAttributes({
       namespace,
       searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD_TYPE_NUMBER])),
     });
-    return { done: true };
+    return [];
   } catch {
-    return {
-      done: false,
-      commands: names.map((name) => `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`),
-    };
+    return names.map((name) => `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`);
   }
 }

@@ -9,7 +9,8 @@ import { countClosed } from '../metrics.ts';
 import { retryUntilDone } from '../retry.ts';
 import { createTemporalLogger } from './log.ts';
 import { connectTemporal, type TemporalConnection } from './connection.ts';
-import { registerSearchAttributes, searchAttributesOf } from './search-attributes.ts';
+import { ensureNamespace } from './namespace.ts';
+import { ensureSearchAttributes, searchAttributesOf } from './search-attributes.ts';
 import { createQueueWorker } from './worker.ts';
 
 const RECONNECT_EVERY_MS = 500;
@@ -53,7 +54,7 @@ export async function serveQueues(options: ServeOptions): Promise<Serving> {
         deps.log.warn({ tries, reason: error instanceof Error ? error.name : 'unknown' }, 'Temporal cannot be reached, trying again');
     },
   });
-  await registerAttributes(deps, temporal);
+  await prepareNamespace(deps, temporal);
   const timeline = createTimelineLog(deps.store.timeline, deps.log);
   let control: TemporalControl | undefined;
   const interceptor = createActivityInterceptor({
@@ -97,10 +98,9 @@ function stop(worker: Worker): void {
   if (worker.getState() === 'RUNNING') worker.shutdown();
 }
 
-async function registerAttributes(deps: Dependencies, { connection, namespace }: TemporalConnection): Promise<void> {
-  const registered = await registerSearchAttributes(connection, namespace);
-  if (!registered.done)
-    deps.log.error({ commands: registered.commands }, 'search attributes could not be registered; run these commands once');
+async function prepareNamespace({ log }: Dependencies, { connection, namespace }: TemporalConnection): Promise<void> {
+  const commands = [...(await ensureNamespace(connection, namespace)), ...(await ensureSearchAttributes(connection, namespace))];
+  if (commands.length > 0) log.error({ commands }, 'Temporal does not let us prepare the namespace; run these commands once');
 }
 
 /** The first workflow of a worker is slow; nobody's work should be it. */

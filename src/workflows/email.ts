@@ -60,7 +60,7 @@ async function sendAll(first: EmailProgress, control: OperationControl, retry: R
       await control.wait({
         durationMs,
         phase: 'put_off',
-        message: `${progress.pending} recipients, next try follows`,
+        message: `Recipients put off: ${progress.pending}. The next try follows.`,
         until: retry.isAsked,
       });
       retry.clear();
@@ -74,19 +74,19 @@ async function sendAll(first: EmailProgress, control: OperationControl, retry: R
 function outcomeOf({ messageId, sent, refused, unknown, pending }: EmailProgress): Outcome {
   const result = { messageId, sent, refused: refused + pending, unknown, cancelled: 0 };
   if (unknown > 0) {
-    const message = `${unknown} recipients: the server took the whole mail and did not answer, and nobody could be asked.`;
+    const message = `The server took the whole mail and did not answer, and nobody could be asked. Recipients: ${unknown}.`;
     return { status: 'unknown', error: { code: 'outcome_unknown', message, retryable: true }, result };
   }
   if (refused > 0)
     return {
       status: 'failed',
-      error: { code: 'rejected', message: `${refused} recipients were refused by the mail server.`, retryable: false },
+      error: { code: 'rejected', message: `Recipients refused by the mail server: ${refused}.`, retryable: false },
       result,
     };
   if (pending > 0)
     return {
       status: 'failed',
-      error: { code: 'put_off', message: `${pending} recipients were put off for 24 hours.`, retryable: true },
+      error: { code: 'put_off', message: `Recipients put off for 24 hours: ${pending}.`, retryable: true },
       result,
     };
   return { status: 'succeeded', result };

@@ -7,11 +7,15 @@ const fixture = useCore();
 /** What the workflow told Temporal to do, in order; bookkeeping by the name of its local activity. */
 async function commandsOf(workflowId: string): Promise<string[]> {
   const { client } = fixture.core().serving.temporal;
-  const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+  const handle = client.workflow.getHandle(workflowId);
+  // The row is closed a moment before the workflow is.
+  await handle.result();
+  const { events } = await handle.fetchHistory();
   return (events ?? []).flatMap((event) => {
     if (event.activityTaskScheduledEventAttributes) return [`activity ${event.activityTaskScheduledEventAttributes.activityType?.name}`];
     if (event.timerStartedEventAttributes) return ['timer'];
     if (event.workflowExecutionCompletedEventAttributes) return ['complete'];
+    if (event.upsertWorkflowSearchAttributesEventAttributes) return ['phase'];
     const marker = event.markerRecordedEventAttributes;
     if (marker) return [`local ${JSON.parse(Buffer.from(marker.details?.['data']?.payloads?.[0]?.data ?? '').toString()).activity_type}`];
     return [];
@@ -31,14 +35,23 @@ test('waiting, pausing and messages add their own, each once', async () => {
   const verb = { tenantId: fixture.tenantId(), id: row.id, actor: { actor: 'key:test' }, now: new Date(), payload: {} };
   await fixture.core().deps.store.operations.signal({ ...verb, name: 'advance' });
   await fixture.reaches(row.id, 'succeeded');
-  assert.deepEqual(await commandsOf(row.workflow_id), [
-    'local openOperation',
-    'activity readProbe',
-    'local markOperation',
-    'local recordMessage',
-    'local markOperation',
-    'timer',
-    'local closeOperation',
-    'complete',
-  ]);
+  const commands = await commandsOf(row.workflow_id);
+  // The audit of the message runs beside the next step; either may be the first to end.
+  assert.equal(commands.filter((command) => command === 'local recordMessage').length, 1);
+  assert.deepEqual(
+    commands.filter((command) => command !== 'local recordMessage'),
+    [
+      'local openOperation',
+      'activity readProbe',
+      'phase',
+      'local markOperation',
+      'phase',
+      'local markOperation',
+      'timer',
+      'phase',
+      'local markOperation',
+      'local closeOperation',
+      'complete',
+    ],
+  );
 });

@@ -33,6 +33,11 @@ describe('what the temporal CLI does is found and told', () => {
     await temporal('cancel', '--workflow-id', row.workflow_id);
     await fixture.reaches(row.id, 'cancelled');
     assert.ok(fixture.core().probeLog.undone.includes('cli-cancel'));
+    const rows = await selectRows(fixture.core().ground, 'select actor from audit_entry where operation_id = $1 and action = $2', [
+      row.id,
+      'operation.cancelled',
+    ]);
+    assert.deepEqual(rows, [{ actor: 'temporal' }]);
   });
 
   test('signal: takes plain JSON, and leaves an audit row with actor', async () => {

@@ -79,7 +79,7 @@ async function runMail(takenAfterMs: number): Promise<Diary & { readonly outcome
 test('a mail that is put off for 24 hours is given up, with tries that become rarer up to one each 15 minutes', async () => {
   const { outcome, closed, tries } = await runMail(Infinity);
   assert.ok(outcome.status === 'failed');
-  assert.deepEqual(outcome.error, { code: 'put_off', message: '1 recipients were put off for 24 hours.', retryable: true });
+  assert.deepEqual(outcome.error, { code: 'put_off', message: 'Recipients put off for 24 hours: 1.', retryable: true });
   assert.deepEqual(closed, [outcome]);
   const seconds = tries.map((atMs) => Math.round(atMs / 1000));
   assert.deepEqual(seconds.slice(0, 6), [0, 1, 3, 7, 15, 31]);

@@ -13,15 +13,20 @@ import {
   sleep,
   TemporalFailure,
   TimeoutFailure,
+  upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { OperationActivities } from '../../activities/operations.ts';
 import { FAILURES } from '../../contracts/pure/failures.ts';
 import { type Asked, MESSAGES } from '../../contracts/pure/messages.ts';
 import type { Opened, OperationError, OperationRef, Outcome, RunRef } from '../../contracts/pure/operations.ts';
+import { SEARCH_ATTRIBUTES } from '../../contracts/pure/search-attributes.ts';
 import { PROFILES } from './profiles.ts';
 
 const bookkeeping = proxyLocalActivities<OperationActivities>({ ...PROFILES.bookkeeping, summary: 'Bookkeeping' });
+
+const phaseKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.phase, SearchAttributeType.KEYWORD);
 
 export const pause = defineSignal<[Asked]>(MESSAGES.pause);
 export const resume = defineSignal<[Asked]>(MESSAGES.resume);
@@ -113,6 +118,7 @@ function createControl(ref: OperationRef): OperationControl {
   async function show(mark: { status: 'running' | 'waiting'; phase: string; message?: string; paused?: boolean }): Promise<void> {
     phase = mark.phase;
     setCurrentDetails(mark.message === undefined ? `**${mark.phase}**` : `**${mark.phase}**: ${mark.message}`);
+    upsertSearchAttributes([{ key: phaseKey, value: mark.phase }]);
     await bookkeeping.markOperation({ run: run(), mark });
   }
 
@@ -124,11 +130,17 @@ function createControl(ref: OperationRef): OperationControl {
     await show({ status: 'running', phase: before, paused: false });
   }
 
-  async function wait({ durationMs, phase: waiting, message, until }: WaitRequest): Promise<void> {
-    await show({ status: 'waiting', phase: waiting, ...(message === undefined ? {} : { message }) });
-    if (until === undefined) await sleep(durationMs, { summary: waiting });
-    else await condition(until, durationMs, { summary: waiting });
-    await checkpoint();
+  async function wait({ durationMs, phase: waiting, message, until = () => false }: WaitRequest): Promise<void> {
+    const endsAt = Date.now() + durationMs;
+    const marked = { status: 'waiting', phase: waiting, ...(message === undefined ? {} : { message }) } as const;
+    await show(marked);
+    for (let leftMs = durationMs; leftMs > 0 && !until(); leftMs = endsAt - Date.now()) {
+      await condition(() => isPaused || until(), leftMs, { summary: waiting });
+      if (!isPaused) break;
+      await checkpoint();
+      await show(marked);
+    }
+    await show({ status: 'running', phase: 'running' });
   }
 
   const mark = (next: string, message?: string): Promise<void> =>
