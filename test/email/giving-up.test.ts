@@ -81,8 +81,9 @@ test('a mail that is put off for 24 hours is given up, with tries that become ra
   assert.ok(outcome.status === 'failed');
   assert.deepEqual(outcome.error, { code: 'put_off', message: 'Recipients put off for 24 hours: 1.', retryable: true });
   assert.deepEqual(closed, [outcome]);
-  const seconds = tries.map((atMs) => Math.round(atMs / 1000));
-  assert.deepEqual(seconds.slice(0, 6), [0, 1, 3, 7, 15, 31]);
+  // Real time passes too while the clock is skipped, so each gap may be a little longer.
+  const gapsS = tries.slice(1, 6).map((atMs, index) => Math.floor((atMs - (tries[index] ?? 0)) / 1000));
+  assert.deepEqual(gapsS, [1, 2, 4, 8, 16]);
   const last = tries.at(-1) ?? 0;
   assert.ok(Math.abs(last - 24 * HOUR_MS) < 60_000, `the last try came after ${last} ms`);
   const gaps = tries.slice(12).map((atMs, index) => atMs - (tries[index + 11] ?? 0));
