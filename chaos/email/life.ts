@@ -1,0 +1,49 @@
+import * as z from 'zod';
+import type { Ledger } from '../lib/ledger.ts';
+import type { Load } from '../lib/load.ts';
+import type { PlannedMail } from './plan.ts';
+
+const FIRST_LOOK_MS = 150;
+/** A cancelled mail is looked at often: from the moment at which it is seen to be cancelled, nothing may arrive. */
+const CANCELLED_LOOK_MS = 20;
+const MAX_LOOK_MS = 1_500;
+const TERMINAL: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'expired', 'unknown']);
+
+const operation = z.object({ id: z.string(), status: z.string() });
+
+interface Client {
+  readonly load: Load;
+  readonly ledger: Ledger;
+  readonly onAcknowledged: () => void;
+}
+
+/** Posts a mail until it is acknowledged, cancels it where the plan says so, and looks at it until it has ended. Notes each answer. */
+export async function liveMail(mail: PlannedMail, { load, ledger, onAcknowledged }: Client): Promise<void> {
+  const { ordinal, to, cc, bcc, delayMs, cancelAfterMs } = mail;
+  const body = {
+    to,
+    ...(cc.length === 0 ? {} : { cc }),
+    ...(bcc.length === 0 ? {} : { bcc }),
+    subject: `Mail ${ordinal}`,
+    text: `Once, and only once.\n.\nThe number is ${ordinal}.`,
+    ...(delayMs === undefined ? {} : { startAt: new Date(Date.now() + delayMs).toISOString() }),
+  };
+  const headers = { 'Idempotency-Key': `mail-${ordinal}` };
+  const answer = await load.ask('POST', '/v1/emails', { body, headers });
+  if (answer.status !== 202) throw new Error(`mail ${ordinal} was answered by ${answer.status} ${JSON.stringify(answer.body)}`);
+  const { id } = operation.parse(answer.body);
+  await ledger.append({ type: 'acknowledged', ordinal, id, at: Date.now() });
+  onAcknowledged();
+  if (cancelAfterMs !== undefined) {
+    await load.pause(cancelAfterMs);
+    const { status } = await load.ask('POST', `/v1/operations/${id}/cancel`, { body: { reason: 'chaos' } });
+    await ledger.append({ type: 'cancelAsked', id, answer: status, at: Date.now() });
+  }
+  let pauseMs = cancelAfterMs === undefined ? FIRST_LOOK_MS : CANCELLED_LOOK_MS;
+  for (; ; pauseMs = Math.min(pauseMs * 1.3, MAX_LOOK_MS)) {
+    const { status, body: found } = await load.ask('GET', `/v1/operations/${id}`);
+    const ended = status === 200 ? operation.parse(found).status : `answer ${status}`;
+    if (status !== 200 || TERMINAL.has(ended)) return ledger.append({ type: 'ended', id, status: ended, at: Date.now() });
+    await load.pause(pauseMs);
+  }
+}

@@ -1,0 +1,47 @@
+import { createRandom } from '../lib/random.ts';
+
+const CANCEL_SHARE = 0.08;
+/** With several recipients, more is under way when the cancel comes. */
+const CANCEL_SHARE_OF_MANY = 0.2;
+const SCHEDULE_SHARE = 0.1;
+const MAX_DELAY_MS = 3_000;
+const MAX_CANCEL_AFTER_MS = 500;
+
+/** One mail of the load. Every address is used by one mail only, so that a journal tells a second copy by the address alone. */
+export interface PlannedMail {
+  readonly ordinal: number;
+  readonly to: readonly string[];
+  readonly cc: readonly string[];
+  readonly bcc: readonly string[];
+  /** All of them. */
+  readonly recipients: readonly string[];
+  /** `startAt` lies this far ahead of the first request. */
+  readonly delayMs?: number;
+  /** A cancel is asked for this long after the acknowledgement. */
+  readonly cancelAfterMs?: number;
+}
+
+/** The load of a run: a third of the mails with 2 to 5 recipients, bcc among them. */
+export function planMails(seed: number, count: number): readonly PlannedMail[] {
+  return Array.from({ length: count }, (_, ordinal) => planMail(seed, ordinal));
+}
+
+function planMail(seed: number, ordinal: number): PlannedMail {
+  const random = createRandom(seed, 'mail', ordinal);
+  const size = ordinal % 3 === 0 ? 2 + random.below(4) : 1;
+  const recipients = Array.from({ length: size }, (_, index) => `m${ordinal}-${index}@chaos.example`);
+  const bccs = size === 1 ? 0 : 1 + random.below(size - 1);
+  const open = recipients.slice(0, size - bccs);
+  const delay = random.chance(SCHEDULE_SHARE) ? { delayMs: 300 + random.below(MAX_DELAY_MS) } : {};
+  // The square root of the time: many cancels come while the first tries are under way.
+  const cancelAfterMs = Math.round(MAX_CANCEL_AFTER_MS * random.next() ** 2 + (delay.delayMs ?? 0) * random.next() * 1.2);
+  return {
+    ordinal,
+    to: open.slice(0, 2),
+    cc: open.slice(2),
+    bcc: recipients.slice(size - bccs),
+    recipients,
+    ...delay,
+    ...(random.chance(size === 1 ? CANCEL_SHARE : CANCEL_SHARE_OF_MANY) ? { cancelAfterMs } : {}),
+  };
+}
