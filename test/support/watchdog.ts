@@ -9,6 +9,9 @@ const ENDING_TIMEOUT_MS = 5_000;
 endAfter(FILE_TIMEOUT_MS, `The file still ran after ${FILE_TIMEOUT_MS / 1000} s.`);
 after(() => endAfter(ENDING_TIMEOUT_MS, 'The process did not end after its last test: something was not closed in `after`.'));
 
+// The runner was stopped. A worker in this process would take the signal for itself and drain first.
+process.once('SIGTERM', () => process.exit(143));
+
 function endAfter(timeoutMs: number, message: string): void {
   const timer = setTimeout(() => {
     console.error(`${message} Still open: ${process.getActiveResourcesInfo().join(', ')}`);
