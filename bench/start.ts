@@ -1,0 +1,222 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as z from 'zod';
+import { inParallel, TimedClient } from './lib/client.ts';
+import { mailOf } from './lib/mails.ts';
+import { usageOf } from './lib/process-tree.ts';
+import { type Figure, report } from './lib/results.ts';
+import { median, quantile, ratioOf, spreadOf } from './lib/stats.ts';
+import type { SmtpSink } from './lib/smtp-sink.ts';
+import { type Baseline, type BenchWorld, startBaseline, startWorld } from './lib/world.ts';
+
+export interface BenchSize {
+  /** Pairs of single posts. */
+  readonly pairs: number;
+  /** Posts of one load. */
+  readonly posts: number;
+  /** Loads of each side, in turns. */
+  readonly rounds: number;
+  /** Another clone to measure. */
+  readonly tree: string | undefined;
+}
+
+const CONNECTIONS = 32;
+const WARM_UP = 60;
+const POLL_MS = 10;
+const FINISH_POLL_MS = 100;
+const SCHEDULED_MAILS = 5_000;
+const ALL_ENDED = new Set(['succeeded', 'COMPLETED']);
+
+const Status = z.object({ status: z.string() });
+const Id = z.object({ id: z.string() });
+const Count = z.object({ count: z.number() });
+
+/** One of the two that are compared. */
+interface Side {
+  readonly client: TimedClient;
+  readonly sink: SmtpSink;
+  readonly post: (ordinal: number) => {
+    readonly path: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body: unknown;
+  };
+  readonly statusPath: (id: string) => string;
+  /** Operations that have ended since the process began. */
+  readonly finished: () => Promise<number>;
+  /** Processes whose CPU time is this side's own; Temporal is in the product's tree, and is added to whoever used it. */
+  readonly pids: readonly number[];
+}
+
+/** `POST /v1/emails` until the first byte to the mail server and until the end, against a plain SDK application. */
+export async function benchStart(size: BenchSize): Promise<boolean> {
+  await using world = await startWorld(size.tree);
+  await using baseline = await startBaseline(world);
+  const sides = { product: productSide(world), keyed: productSide(world, true), baseline: baselineSide(world, baseline) };
+  for (const side of [sides.product, sides.baseline]) await oneLoad(side, WARM_UP);
+  const figures: Figure[] = [...(await measurePairs(sides, size)), ...(await measureLoads(sides, size)), await eagerShare(world)];
+  figures.push(...(await measureScheduled(world)));
+  for (const { client } of Object.values(sides)) client.close();
+  return report('start', figures, size);
+}
+
+type Sides = Readonly<Record<'product' | 'keyed' | 'baseline', Side>>;
+
+async function measurePairs(sides: Sides, { pairs }: BenchSize): Promise<readonly Figure[]> {
+  const names = ['product', 'keyed', 'baseline'] as const;
+  const post: Record<(typeof names)[number], number[]> = { product: [], keyed: [], baseline: [] };
+  const firstByte: typeof post = { product: [], keyed: [], baseline: [] };
+  for (let pair = 0; pair < pairs; pair += 1) {
+    // Each is first as often as the others.
+    for (const index of names.keys()) {
+      const name = names[(index + pair) % names.length] ?? 'product';
+      const one = await onePost(sides[name], pair);
+      post[name].push(one.postMs);
+      firstByte[name].push(one.firstByteMs);
+    }
+  }
+  const plain = (name: string, values: readonly number[]): Figure[] => [
+    { name: `${name}, p50`, unit: 'ms', ...spreadOf([median(values)]) },
+    { name: `${name}, p99`, unit: 'ms', ...spreadOf([quantile(values, 0.99)]) },
+  ];
+  return [
+    { name: 'POST at the socket, p50, product ÷ baseline', unit: '÷', atMost: 0.5, ...ratioOf(post.product, post.baseline) },
+    { name: 'POST with an idempotency key, p50, product ÷ baseline', unit: '÷', atMost: 0.5, ...ratioOf(post.keyed, post.baseline) },
+    {
+      name: 'request → first SMTP byte, p50, product ÷ baseline',
+      unit: '÷',
+      atMost: 1.4,
+      ...ratioOf(firstByte.product, firstByte.baseline),
+    },
+    ...plain('POST, product', post.product),
+    ...plain('POST, product, keyed', post.keyed),
+    ...plain('POST, baseline', post.baseline),
+    ...plain('request → first SMTP byte, product', firstByte.product),
+    ...plain('request → first SMTP byte, baseline', firstByte.baseline),
+  ];
+}
+
+/** One request and its whole work; nothing else is under way. */
+async function onePost({ client, sink, post, statusPath }: Side, ordinal: number) {
+  const before = sink.mails();
+  const byte = sink.nextByte();
+  const answer = await client.expectOk({ method: 'POST', ...post(ordinal) });
+  const firstByteAt = await byte;
+  await sink.reached(before + 1);
+  const { id } = Id.parse(JSON.parse(answer.text));
+  for (;;) {
+    const { text } = await client.expectOk({ method: 'GET', path: statusPath(id) });
+    if (ALL_ENDED.has(Status.parse(JSON.parse(text)).status)) break;
+    await sleep(POLL_MS);
+  }
+  return { postMs: answer.tookMs, firstByteMs: firstByteAt - answer.sentAt };
+}
+
+interface Load {
+  readonly acceptedPerS: number;
+  readonly finishedPerS: number;
+  readonly cpuMs: number;
+}
+
+async function measureLoads({ product, baseline }: Sides, { posts, rounds }: BenchSize): Promise<readonly Figure[]> {
+  const all: { product: Load[]; baseline: Load[] } = { product: [], baseline: [] };
+  for (let round = 0; round < rounds; round += 1) {
+    const order = round % 2 === 0 ? (['baseline', 'product'] as const) : (['product', 'baseline'] as const);
+    for (const name of order) all[name].push(await oneLoad(name === 'product' ? product : baseline, posts));
+  }
+  const ratios = (of: (load: Load) => number): number[] => all.product.map((load, round) => of(load) / of(all.baseline[round] ?? load));
+  const both = (name: string, of: (load: Load) => number, unit: string): Figure[] => [
+    { name: `${name}, product`, unit, ...spreadOf(all.product.map(of)) },
+    { name: `${name}, baseline`, unit, ...spreadOf(all.baseline.map(of)) },
+  ];
+  const { acceptedPerS, finishedPerS, cpuMs } = {
+    acceptedPerS: (load: Load) => load.acceptedPerS,
+    finishedPerS: (load: Load) => load.finishedPerS,
+    cpuMs: (load: Load) => load.cpuMs / posts,
+  };
+  return [
+    { name: `accepted/s at ${CONNECTIONS} connections, product ÷ baseline`, unit: '÷', atLeast: 6, ...spreadOf(ratios(acceptedPerS)) },
+    { name: 'finished operations/s over the whole run, product ÷ baseline', unit: '÷', atLeast: 0.9, ...spreadOf(ratios(finishedPerS)) },
+    ...both('accepted/s', acceptedPerS, '/s'),
+    ...both('finished/s', finishedPerS, '/s'),
+    ...both('CPU an operation, all processes', cpuMs, 'ms'),
+  ];
+}
+
+/** All posts as fast as the connections allow, then the rest of the work. */
+async function oneLoad(side: Side, posts: number): Promise<Load> {
+  const finishedBefore = await side.finished();
+  const cpuBefore = cpuOf(side);
+  const startedAt = performance.now();
+  const mails = side.sink.reached(side.sink.mails() + posts);
+  await inParallel(posts, CONNECTIONS, async (index) => void (await side.client.expectOk({ method: 'POST', ...side.post(index) })));
+  const acceptedS = (performance.now() - startedAt) / 1000;
+  await mails;
+  while ((await side.finished()) < finishedBefore + posts) await sleep(FINISH_POLL_MS);
+  const finishedS = (performance.now() - startedAt) / 1000;
+  return { acceptedPerS: posts / acceptedS, finishedPerS: posts / finishedS, cpuMs: cpuOf(side) - cpuBefore };
+}
+
+function cpuOf({ pids }: Side): number {
+  return pids.reduce((sum, pid) => sum + usageOf(pid).cpuMs, 0);
+}
+
+/** Mails that wait for tomorrow: what a post costs the API when nothing is started, and what a waiting mail costs. */
+async function measureScheduled({ product, pid, apiUrl }: BenchWorld): Promise<readonly Figure[]> {
+  const client = new TimedClient(apiUrl, { connections: 8, apiKey: product.apiKey });
+  const startAt = new Date(Date.now() + 86_400_000).toISOString();
+  const post = async (index: number): Promise<void> => {
+    await client.expectOk({ method: 'POST', path: '/v1/emails', body: { ...mailOf(index), startAt } });
+  };
+  await inParallel(500, 8, post);
+  await sleep(2_000);
+  const appPid = product.pidOf('app');
+  const before = { tree: usageOf(pid), app: usageOf(appPid) };
+  await inParallel(SCHEDULED_MAILS, 8, post);
+  const appCpuMs = usageOf(appPid).cpuMs - before.app.cpuMs;
+  await sleep(2_000);
+  const grownBytes = usageOf(pid).memoryBytes - before.tree.memoryBytes;
+  client.close();
+  return [
+    { name: 'CPU of the API process a post, nothing started', unit: 'ms', ...spreadOf([appCpuMs / SCHEDULED_MAILS]) },
+    { name: 'memory a scheduled mail, all processes', unit: 'kB', ...spreadOf([grownBytes / SCHEDULED_MAILS / 1024]) },
+    { name: 'memory of all processes, with all of them waiting', unit: 'MB', ...spreadOf([usageOf(pid).memoryBytes / 2 ** 20]) },
+  ];
+}
+
+async function eagerShare({ product }: BenchWorld): Promise<Figure> {
+  const text = await (await fetch(product.endpoints['metrics'] ?? '')).text();
+  const count = (eager: boolean): number =>
+    sumOf(text, new RegExp(`^nightshift_operations_started_total\\{.*eager="${eager}".*\\} (\\S+)`, 'gm'));
+  return { name: 'share of eager starts', unit: '', ...spreadOf([count(true) / (count(true) + count(false))]) };
+}
+
+function productSide({ product, sink, apiUrl, pid }: BenchWorld, isKeyed = false): Side {
+  const { metrics = '' } = product.endpoints;
+  return {
+    sink,
+    client: new TimedClient(apiUrl, { connections: CONNECTIONS, apiKey: product.apiKey }),
+    post: (ordinal) => ({
+      path: '/v1/emails',
+      body: mailOf(ordinal),
+      ...(isKeyed ? { headers: { 'Idempotency-Key': crypto.randomUUID() } } : {}),
+    }),
+    statusPath: (id) => `/v1/operations/${id}`,
+    finished: async () => sumOf(await (await fetch(metrics)).text(), /^nightshift_operations_finished_total\{.*\} (\S+)/gm),
+    pids: [pid],
+  };
+}
+
+function baselineSide({ sink, product }: BenchWorld, { url, pid }: Baseline): Side {
+  const client = new TimedClient(url, { connections: CONNECTIONS });
+  return {
+    sink,
+    client,
+    post: (ordinal) => ({ path: '/emails', body: mailOf(ordinal) }),
+    statusPath: (id) => `/emails/${id}`,
+    finished: async () => Count.parse(JSON.parse((await client.expectOk({ method: 'GET', path: '/finished' })).text)).count,
+    pids: [pid, product.pidOf('temporal')],
+  };
+}
+
+function sumOf(text: string, pattern: RegExp): number {
+  return [...text.matchAll(pattern)].reduce((sum, match) => sum + Number(match[1]), 0);
+}
