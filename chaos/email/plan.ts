@@ -2,10 +2,11 @@ import { createRandom } from '../lib/random.ts';
 
 const CANCEL_SHARE = 0.08;
 /** With several recipients, more is under way when the cancel comes. */
-const CANCEL_SHARE_OF_MANY = 0.2;
+const CANCEL_SHARE_OF_MANY = 0.3;
 const SCHEDULE_SHARE = 0.1;
 const MAX_DELAY_MS = 3_000;
-const MAX_CANCEL_AFTER_MS = 500;
+const SOON_MS = 500;
+const LATE_MS = 4_000;
 
 /** One mail of the load. Every address is used by one mail only, so that a journal tells a second copy by the address alone. */
 export interface PlannedMail {
@@ -33,8 +34,8 @@ function planMail(seed: number, ordinal: number): PlannedMail {
   const bccs = size === 1 ? 0 : 1 + random.below(size - 1);
   const open = recipients.slice(0, size - bccs);
   const delay = random.chance(SCHEDULE_SHARE) ? { delayMs: 300 + random.below(MAX_DELAY_MS) } : {};
-  // The square root of the time: many cancels come while the first tries are under way.
-  const cancelAfterMs = Math.round(MAX_CANCEL_AFTER_MS * random.next() ** 2 + (delay.delayMs ?? 0) * random.next() * 1.2);
+  // Half of the cancels come while the first tries are under way, the others at any time.
+  const cancelAfterMs = Math.round(random.chance(0.5) ? SOON_MS * random.next() ** 2 : (delay.delayMs ?? 0) + LATE_MS * random.next());
   return {
     ordinal,
     to: open.slice(0, 2),
