@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as z from 'zod';
 import { inParallel, TimedClient } from './lib/client.ts';
@@ -12,7 +12,7 @@ import { type BenchWorld, startWorld } from './lib/world.ts';
 
 const RECIPIENTS = 50;
 const AT_ONCE = 32;
-const BARE = join(import.meta.dirname, 'baseline/bare.ts');
+const BARE = fileURLToPath(new URL('./baseline/bare.ts', import.meta.url));
 
 const Took = z.object({ tookMs: z.number(), cpuMs: z.number() });
 const execute = promisify(execFile);

@@ -43,7 +43,7 @@ interface Side {
   /** Operations that have ended since the process began. */
   readonly finished: () => Promise<number>;
   /** Processes whose CPU time is this side's own; Temporal is in the product's tree, and is added to whoever used it. */
-  readonly pids: readonly number[];
+  readonly pids: Readonly<Record<string, number>>;
 }
 
 /** `POST /v1/emails` until the first byte to the mail server and until the end, against a plain SDK application. */
@@ -113,7 +113,7 @@ async function onePost({ client, sink, post, statusPath }: Side, ordinal: number
 interface Load {
   readonly acceptedPerS: number;
   readonly finishedPerS: number;
-  readonly cpuMs: number;
+  readonly cpuMs: Readonly<Record<string, number>>;
 }
 
 async function measureLoads({ product, baseline }: Sides, { posts, rounds }: BenchSize): Promise<readonly Figure[]> {
@@ -127,17 +127,21 @@ async function measureLoads({ product, baseline }: Sides, { posts, rounds }: Ben
     { name: `${name}, product`, unit, ...spreadOf(all.product.map(of)) },
     { name: `${name}, baseline`, unit, ...spreadOf(all.baseline.map(of)) },
   ];
-  const { acceptedPerS, finishedPerS, cpuMs } = {
-    acceptedPerS: (load: Load) => load.acceptedPerS,
-    finishedPerS: (load: Load) => load.finishedPerS,
-    cpuMs: (load: Load) => load.cpuMs / posts,
-  };
+  const acceptedPerS = (load: Load): number => load.acceptedPerS;
+  const finishedPerS = (load: Load): number => load.finishedPerS;
+  const cpu = (side: 'product' | 'baseline', pids: Side['pids']): Figure[] =>
+    Object.keys(pids).map((name) => ({
+      name: `CPU an operation, ${side}, ${name}`,
+      unit: 'ms',
+      ...spreadOf(all[side].map(({ cpuMs }) => (cpuMs[name] ?? 0) / posts)),
+    }));
   return [
     { name: `accepted/s at ${CONNECTIONS} connections, product ÷ baseline`, unit: '÷', atLeast: 6, ...spreadOf(ratios(acceptedPerS)) },
     { name: 'finished operations/s over the whole run, product ÷ baseline', unit: '÷', atLeast: 0.9, ...spreadOf(ratios(finishedPerS)) },
     ...both('accepted/s', acceptedPerS, '/s'),
     ...both('finished/s', finishedPerS, '/s'),
-    ...both('CPU an operation, all processes', cpuMs, 'ms'),
+    ...cpu('product', product.pids),
+    ...cpu('baseline', baseline.pids),
   ];
 }
 
@@ -152,11 +156,12 @@ async function oneLoad(side: Side, posts: number): Promise<Load> {
   await mails;
   while ((await side.finished()) < finishedBefore + posts) await sleep(FINISH_POLL_MS);
   const finishedS = (performance.now() - startedAt) / 1000;
-  return { acceptedPerS: posts / acceptedS, finishedPerS: posts / finishedS, cpuMs: cpuOf(side) - cpuBefore };
+  const cpuMs = Object.fromEntries(Object.entries(cpuOf(side)).map(([name, ms]) => [name, ms - (cpuBefore[name] ?? 0)]));
+  return { acceptedPerS: posts / acceptedS, finishedPerS: posts / finishedS, cpuMs };
 }
 
-function cpuOf({ pids }: Side): number {
-  return pids.reduce((sum, pid) => sum + usageOf(pid).cpuMs, 0);
+function cpuOf({ pids }: Side): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, usageOf(pid).cpuMs]));
 }
 
 /** Mails that wait for tomorrow: what a post costs the API when nothing is started, and what a waiting mail costs. */
@@ -201,7 +206,7 @@ function productSide({ product, sink, apiUrl, pid }: BenchWorld, isKeyed = false
     }),
     statusPath: (id) => `/v1/operations/${id}`,
     finished: async () => sumOf(await (await fetch(metrics)).text(), /^nightshift_operations_finished_total\{.*\} (\S+)/gm),
-    pids: [pid],
+    pids: { all: pid, app: product.pidOf('app'), temporal: product.pidOf('temporal'), postgres: product.pidOf('postgres') },
   };
 }
 
@@ -213,7 +218,7 @@ function baselineSide({ sink, product }: BenchWorld, { url, pid }: Baseline): Si
     post: (ordinal) => ({ path: '/emails', body: mailOf(ordinal) }),
     statusPath: (id) => `/emails/${id}`,
     finished: async () => Count.parse(JSON.parse((await client.expectOk({ method: 'GET', path: '/finished' })).text)).count,
-    pids: [pid, product.pidOf('temporal')],
+    pids: { app: pid, temporal: product.pidOf('temporal') },
   };
 }
 

@@ -4,11 +4,12 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { Product } from '../../chaos/lib/product.ts';
 import { type SmtpSink, startSmtpSink } from './smtp-sink.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const BASELINE = join(import.meta.dirname, '../baseline/app.ts');
+const BASELINE = fileURLToPath(new URL('../baseline/app.ts', import.meta.url));
 
 /** The product as a user starts it, and the mail server that it sends to. */
 export interface BenchWorld extends AsyncDisposable {
