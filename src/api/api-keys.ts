@@ -1,11 +1,12 @@
 import * as z from 'zod';
-import { ApiKey, ApiKeyPage, ApiKeyParams, CORE_SCOPES, NewApiKey, coversScope } from '../contracts/api-keys.ts';
+import { ApiKey, ApiKeyPage, ApiKeyParams, NewApiKey } from '../contracts/api-keys.ts';
 import { PageQuery } from '../contracts/routes.ts';
 import type { ApiKeyRow } from '../store/system/api-keys.ts';
 import type { ApiContext } from './lib/context.ts';
 import { cutPage, readTimeCursor, writeCursor } from './lib/pages.ts';
 import { HttpProblem } from './lib/problems.ts';
-import { type Route, type TenantCaller, tenantRoute } from './lib/route.ts';
+import { type Route, tenantRoute } from './lib/route.ts';
+import { checkScopes, keyScopes } from './lib/scopes.ts';
 
 const TAG = 'API keys';
 const KEY_ID = /^[a-z0-9]{8}$/;
@@ -45,7 +46,7 @@ function createRoute(ctx: ApiContext): Route {
     },
     idempotent: true,
     async handler({ auth, body, idempotency, now }) {
-      checkScopes(ctx, auth, body.scopes);
+      checkScopes(auth, { scopes: body.scopes, allowed: keyScopes(ctx.kinds) });
       const expiresAt = body.expiresAt === undefined ? undefined : checkExpiry(body.expiresAt, now);
       const { name, scopes } = body;
       const created = await ctx.store.apiKeys.create({
@@ -100,25 +101,12 @@ function revokeRoute(ctx: ApiContext): Route {
     responses: { 200: { description: 'Revoked.', schema: ApiKey, example: { ...EXAMPLE_KEY, revokedAt: '2026-11-25T08:00:00.000Z' } } },
     problems: ['not_found'],
     async handler({ auth, params, now }) {
-      const key = await ctx.store.apiKeys.revoke({ tenantId: auth.tenantId, id: params.id, actor: auth.actor, now });
+      const key = await ctx.store.apiKeys.revoke({ tenantId: auth.tenantId, id: params.id, kind: 'key', actor: auth.actor, now });
       if (key === undefined) throw new HttpProblem('not_found');
       ctx.store.system.apiKeys.forget(key.id);
       return { status: 200, body: presentKey(key) };
     },
   });
-}
-
-/** @throws {HttpProblem} for scopes that mean nothing here, and for more than the caller has */
-function checkScopes({ kinds }: ApiContext, caller: TenantCaller, scopes: readonly string[]): void {
-  const known = [...CORE_SCOPES, ...Object.values(kinds).flatMap((kind) => [kind.scopes.start, kind.scopes.read])];
-  const areas = new Set(known.filter((scope) => scope.includes(':')).map((scope) => `${scope.slice(0, scope.indexOf(':'))}:*`));
-  const allowed = new Set(['*', ...known, ...areas]);
-  const errors = scopes.flatMap((scope, index) =>
-    allowed.has(scope) ? [] : [{ pointer: `/scopes/${index}`, message: `must be one of ${[...allowed].join(', ')}` }],
-  );
-  if (errors[0] !== undefined) throw new HttpProblem('invalid_request', `${errors[0].pointer} ${errors[0].message}.`, { errors });
-  const beyond = scopes.filter((scope) => !coversScope(caller.scopes, scope));
-  if (beyond.length > 0) throw new HttpProblem('insufficient_scope', `A key can not give what it does not have: ${beyond.join(', ')}.`);
 }
 
 function checkExpiry(text: string, now: Date): Date {

@@ -12,8 +12,10 @@ import { describeRoutes } from './lib/openapi.ts';
 import { HttpProblem, answerProblem } from './lib/problems.ts';
 import type { Route } from './lib/route.ts';
 import { operationRoutes } from './operations/index.ts';
+import { sessionRoutes } from './sessions.ts';
 import { systemRoutes } from './system.ts';
 import { tenantRoutes } from './tenants.ts';
+import { tokenRoutes } from './tokens.ts';
 import { userRoutes } from './users.ts';
 
 const HSTS_MAX_AGE_SECONDS = 31_536_000;
@@ -51,6 +53,8 @@ export async function createApp(ctx: ApiContext): Promise<Express> {
     ...eventRoutes(ctx),
     ...userRoutes(ctx),
     ...apiKeyRoutes(ctx),
+    ...tokenRoutes(ctx),
+    ...sessionRoutes(ctx),
     ...tenantRoutes(ctx),
     ...systemRoutes(ctx),
   ];

@@ -6,6 +6,7 @@ import type { OperationRow } from '../store/operations.ts';
 import type { ApiContext } from './lib/context.ts';
 import { HttpProblem } from './lib/problems.ts';
 import { type Route, tenantRoute } from './lib/route.ts';
+import { sees } from './lib/visibility.ts';
 import { exampleOperation, splitStartBody, startBodyOf, startedResponses, startOperation } from './lib/start.ts';
 
 const TAG = 'E-mail';
@@ -25,6 +26,7 @@ function sendRoute(ctx: ApiContext): Route {
       'To one or several recipients, each in a transaction of its own with the mail server, all with the same Message-ID. ' +
       'Recipients whom the server puts off are tried again for 24 hours.',
     tag: TAG,
+    tokens: true,
     feature: 'email',
     body: startBodyOf(kind),
     bodyExample: kind.example,
@@ -44,6 +46,7 @@ function getRoute(ctx: ApiContext): Route {
     summary: 'Look at a mail',
     description: 'With the state of every recipient. The id is the `rootId` of its operations.',
     tag: TAG,
+    tokens: true,
     feature: 'email',
     params: UuidParams,
     responses: {
@@ -65,8 +68,7 @@ function getRoute(ctx: ApiContext): Route {
     problems: ['not_found'],
     async handler({ auth, params }) {
       const row = await ctx.store.operations.latestOf(auth.tenantId, params.id);
-      if (row === undefined || row.kind !== kind.name) throw new HttpProblem('not_found');
-      if (auth.kind === 'token' && row.owner_subject !== auth.subject) throw new HttpProblem('not_found');
+      if (row === undefined || row.kind !== kind.name || !sees(auth, row)) throw new HttpProblem('not_found');
       const first = row.attempt === 1 ? row : await ctx.store.operations.get(auth.tenantId, row.root_id);
       const effects = await ctx.store.effects.ofRoot(auth.tenantId, row.root_id);
       return { status: 200, body: presentEmail({ row, effects, createdAt: (first ?? row).created_at }) };

@@ -3,9 +3,18 @@ import { Instant } from './operation.ts';
 import { pageOf } from './routes.ts';
 
 /** Scopes of the core; each kind of operation adds its own. `*` covers all, `email:*` covers reading and writing of e-mail. */
-export const CORE_SCOPES = ['operations:read', 'operations:write', 'events:read', 'users:read', 'users:write', 'admin'] as const;
+export const CORE_SCOPES = [
+  'operations:read',
+  'operations:write',
+  'events:read',
+  'users:read',
+  'users:write',
+  'tokens:write',
+  'sessions:write',
+  'admin',
+] as const;
 
-const Scope = z
+export const Scope = z
   .string()
   .regex(/^(\*|admin|[a-z][a-z_]*:(read|write|\*))$/, 'must be `*`, `admin`, or an area with `:read`, `:write` or `:*`')
   .meta({ example: 'email:write' });

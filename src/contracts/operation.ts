@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { Subject } from './subject.ts';
 import { OPEN_STATUSES, TERMINAL_STATUSES } from './pure/operations.ts';
 
 /** An instant in ISO 8601, always shown in UTC. */
@@ -19,6 +20,9 @@ export const StartFields = {
     .refine((value) => Object.keys(value).length <= 20, 'at most 20 entries')
     .optional()
     .meta({ description: 'Your own values, given back as they are.', example: { customer: 'c_42' } }),
+  ownerSubject: Subject.optional().meta({
+    description: 'The end user whose work this is, whose tokens may see it. For keys only: work that a token starts is its subject’s own.',
+  }),
 } as const;
 
 export const OperationStatusSchema = z.enum([...OPEN_STATUSES, ...TERMINAL_STATUSES]).meta({
@@ -52,6 +56,7 @@ export const Operation = z
     message: z.string().optional(),
     tags: z.array(z.string()),
     metadata: z.record(z.string(), z.unknown()),
+    ownerSubject: z.string().optional().meta({ description: 'The end user whose it is.', example: 'u_42' }),
     createdAt: Instant,
     startAt: Instant.optional(),
     expiresAt: Instant.optional(),

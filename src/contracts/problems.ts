@@ -57,7 +57,7 @@ export const PROBLEMS = {
     status: 401,
     title: 'No valid key',
     retryable: false,
-    why: 'The key is missing, malformed, unknown, revoked or expired.',
+    why: 'The key or token is missing, malformed, unknown, revoked or expired.',
     fix: 'Send `Authorization: Bearer ns_…` with a key that is still valid. `npm start` writes a first one to .data/api-key.',
   },
   insufficient_scope: {
@@ -73,6 +73,20 @@ export const PROBLEMS = {
     retryable: false,
     why: 'Tenants are managed, and other tenants are acted for, by platform keys only.',
     fix: 'Use a platform key (`npm start` writes one to .data/platform-key), or leave the header `Nightshift-Tenant` out.',
+  },
+  key_required: {
+    status: 403,
+    title: 'Only a key may do this',
+    retryable: false,
+    why: 'The request came with the token of an end user, or with a session, and this is for keys.',
+    fix: 'Send it from your server, with an API key.',
+  },
+  loopback_only: {
+    status: 403,
+    title: 'Only from this machine',
+    retryable: false,
+    why: 'Links to our own pages are given to callers on the same machine only.',
+    fix: 'Ask at http://127.0.0.1 on the machine that the server runs on.',
   },
   not_found: {
     status: 404,

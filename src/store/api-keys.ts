@@ -1,14 +1,22 @@
 import type { Kysely } from 'kysely';
 import type { Actor, AuditStore } from './audit.ts';
 import { type Tx, withTenant } from './database.ts';
-import type { Database } from './schema.ts';
+import type { ApiKeyKind, Database } from './schema.ts';
 import { type ApiKeyRow, hashSecret, newSecret } from './system/api-keys.ts';
 
 export interface CreateKeyRequest {
   readonly tenantId: string;
+  /** Default `key`. */
+  readonly kind?: Exclude<ApiKeyKind, 'platform'>;
   readonly name: string;
   readonly scopes: readonly string[];
+  /** The end user whom a token stands for. */
+  readonly subject?: string | undefined;
+  /** All that a token may reach; without them, all that is its subject's. */
+  readonly resources?: readonly string[] | undefined;
   readonly expiresAt?: Date | undefined;
+  /** The key that this one ends with. */
+  readonly madeBy?: string | undefined;
   readonly actor: Actor;
   readonly idempotency?: { readonly key: string; readonly digest: string } | undefined;
   readonly now: Date;
@@ -25,17 +33,38 @@ export interface KeyPage {
   readonly cursor?: { readonly createdAt: Date; readonly id: string } | undefined;
 }
 
-/** A tenant's keys. Looking up a key that was presented is in system/api-keys.ts. */
-export function createApiKeysStore({ db, audit }: { readonly db: Kysely<Database>; readonly audit: AuditStore }) {
+export interface RevokeKeyRequest {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly kind: 'key' | 'token';
+  readonly actor: Actor;
+  readonly now: Date;
+}
+
+export interface RedeemLinkRequest {
+  /** As the look-up of the presented link gave it. */
+  readonly link: ApiKeyRow & { readonly tenant_id: string };
+  readonly expiresAt: Date;
+  readonly now: Date;
+}
+
+interface Parts {
+  readonly db: Kysely<Database>;
+  readonly audit: AuditStore;
+}
+
+/** What audit rows call them. */
+const OBJECTS = { key: 'api_key', token: 'token', session_link: 'session_link', session: 'session' } as const;
+
+/** A tenant's keys, and the tokens and sessions that they made. Looking up what was presented is in system/api-keys.ts. */
+export function createApiKeysStore({ db, audit }: Parts) {
   async function create(request: CreateKeyRequest): Promise<CreatedKey> {
-    const { tenantId, actor, now } = request;
-    const { id, secret } = newSecret();
-    return withTenant(db, tenantId, async (tx) => {
+    const { id, secret } = newSecret(request.kind);
+    return withTenant(db, request.tenantId, async (tx) => {
       const used = await claimIdempotency(tx, request, id);
       if (used !== undefined) return used;
       const key = await insertKey(tx, { ...request, id, secret });
-      const after = { name: key.name, scopes: key.scopes, expiresAt: key.expires_at };
-      await audit.record(tx, { ...actor, tenantId, at: now, action: 'api_key.created', target: `api_key/${id}`, after });
+      await recordCreated(tx, audit, { ...request, id });
       return { outcome: 'created' as const, key, secret };
     });
   }
@@ -55,31 +84,82 @@ export function createApiKeysStore({ db, audit }: { readonly db: Kysely<Database
   }
 
   /** Safe to repeat: the first revocation stays. Every process sees it within half a second. */
-  async function revoke(request: { tenantId: string; id: string; actor: Actor; now: Date }): Promise<ApiKeyRow | undefined> {
-    const { tenantId, id, actor, now } = request;
+  async function revoke({ tenantId, id, kind, actor, now }: RevokeKeyRequest): Promise<ApiKeyRow | undefined> {
     return withTenant(db, tenantId, async (tx) => {
       const revoked = await tx
         .updateTable('api_key')
         .set({ revoked_at: now })
         .where('id', '=', id)
         .where('tenant_id', '=', tenantId)
+        .where('kind', '=', kind)
         .where('revoked_at', 'is', null)
         .returningAll()
         .executeTakeFirst();
       if (revoked === undefined) {
-        return tx.selectFrom('api_key').selectAll().where('id', '=', id).where('tenant_id', '=', tenantId).executeTakeFirst();
+        const rows = tx.selectFrom('api_key').selectAll().where('id', '=', id).where('tenant_id', '=', tenantId).where('kind', '=', kind);
+        return rows.executeTakeFirst();
       }
-      await audit.record(tx, { ...actor, tenantId, at: now, action: 'api_key.revoked', target: `api_key/${id}` });
+      const object = OBJECTS[kind];
+      await audit.record(tx, { ...actor, tenantId, at: now, action: `${object}.revoked`, target: `${object}/${id}` });
       return revoked;
     });
   }
 
-  return { create, list, revoke };
+  return { create, list, revoke, redeemLink: (request: RedeemLinkRequest) => redeemLink({ db, audit }, request) };
+}
+
+/** Turns a link into a session with the same rights, once: whoever comes second gets undefined. */
+async function redeemLink(
+  { db, audit }: Parts,
+  { link, expiresAt, now }: RedeemLinkRequest,
+): Promise<{ readonly secret: string } | undefined> {
+  const { tenant_id: tenantId, id: linkId, scopes } = link;
+  const { id, secret } = newSecret('session');
+  return withTenant(db, tenantId, async (tx) => {
+    const used = await tx
+      .updateTable('api_key')
+      .set({ revoked_at: now })
+      .where('id', '=', linkId)
+      .where('kind', '=', 'session_link')
+      .where('revoked_at', 'is', null)
+      .where('expires_at', '>', now)
+      .returning('id')
+      .executeTakeFirst();
+    if (used === undefined) return undefined;
+    const actor = { actor: `session_link:${linkId}`, keyId: linkId };
+    const request = {
+      tenantId,
+      kind: 'session' as const,
+      name: 'session',
+      scopes,
+      expiresAt,
+      madeBy: link.made_by ?? undefined,
+      actor,
+      now,
+    };
+    await insertKey(tx, { ...request, id, secret });
+    await recordCreated(tx, audit, { ...request, id });
+    return { secret };
+  });
+}
+
+async function recordCreated(tx: Tx, audit: AuditStore, request: CreateKeyRequest & { readonly id: string }): Promise<void> {
+  const { tenantId, id, kind = 'key', name, scopes, subject, resources, expiresAt, actor, now } = request;
+  const object = OBJECTS[kind];
+  await audit.record(tx, {
+    ...actor,
+    tenantId,
+    at: now,
+    action: `${object}.created`,
+    target: `${object}/${id}`,
+    ...(subject === undefined ? {} : { subject }),
+    after: { name, scopes, subject, resources, expiresAt: expiresAt ?? null },
+  });
 }
 
 /** Takes the idempotency key, or tells what it was taken for. */
 async function claimIdempotency(tx: Tx, request: CreateKeyRequest, id: string): Promise<CreatedKey | undefined> {
-  const { tenantId, idempotency, now } = request;
+  const { tenantId, kind = 'key', idempotency, now } = request;
   if (idempotency === undefined) return undefined;
   const claimed = await tx
     .insertInto('idempotency')
@@ -87,7 +167,7 @@ async function claimIdempotency(tx: Tx, request: CreateKeyRequest, id: string): 
       tenant_id: tenantId,
       ...idempotency,
       status: 201,
-      object_type: 'api_key',
+      object_type: OBJECTS[kind],
       object_id: id,
       created_at: now,
     })
@@ -114,16 +194,17 @@ function insertKey(tx: Tx, request: CreateKeyRequest & { readonly id: string; re
     .values({
       id: request.id,
       tenant_id: request.tenantId,
-      kind: 'key',
+      kind: request.kind ?? 'key',
       secret_hash: hashSecret(request.secret),
       name: request.name,
       scopes: [...request.scopes],
-      subject: null,
-      resources: null,
+      subject: request.subject ?? null,
+      resources: request.resources === undefined ? null : [...request.resources],
       created_at: request.now,
       expires_at: request.expiresAt ?? null,
       revoked_at: null,
       last_used_at: null,
+      made_by: request.madeBy ?? null,
     })
     .returningAll()
     .executeTakeFirstOrThrow();

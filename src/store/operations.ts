@@ -56,6 +56,8 @@ export interface OperationFilter {
   readonly createdAfter?: Date | undefined;
   readonly createdBefore?: Date | undefined;
   readonly ownerSubject?: string | undefined;
+  /** Only these: `operation/{id}` or `{kind}/{id}`, by their own id or that of their first attempt. */
+  readonly resources?: readonly string[] | undefined;
 }
 
 export interface PageRequest {
@@ -116,31 +118,47 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
     );
   }
 
-  /** Newest first; the cursor is the last row of the page before. */
-  async function list(tenantId: string, filter: OperationFilter, page: PageRequest): Promise<OperationRow[]> {
-    return withTenant(db, tenantId, (tx) => {
-      let query = tx.selectFrom('operation').selectAll().where('tenant_id', '=', tenantId);
-      if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
-      if (filter.status !== undefined) query = query.where('status', '=', filter.status);
-      if (filter.tag !== undefined) query = query.where(sql<boolean>`tags @> array[${filter.tag}]::text[]`);
-      if (filter.ownerSubject !== undefined) query = query.where('owner_subject', '=', filter.ownerSubject);
-      if (filter.createdAfter !== undefined) query = query.where('created_at', '>=', filter.createdAfter);
-      if (filter.createdBefore !== undefined) query = query.where('created_at', '<', filter.createdBefore);
-      if (filter.text !== undefined) {
-        const pattern = `%${filter.text.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
-        query = query.where(sql<boolean>`concat_ws(' ', id, natural_key, array_to_string(tags, ' '), metadata, input) ilike ${pattern}`);
-      }
-      if (page.cursor !== undefined) {
-        query = query.where(sql<boolean>`(created_at, id) < (${page.cursor.createdAt}::timestamptz, ${page.cursor.id}::uuid)`);
-      }
-      return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).execute();
-    });
-  }
-
-  return { accept, get, latestOf, list };
+  return {
+    accept,
+    get,
+    latestOf,
+    list: (tenantId: string, filter: OperationFilter, page: PageRequest) => list(db, { tenantId, filter, page }),
+  };
 }
 
 export type OperationsStore = ReturnType<typeof createOperationsStore>;
+
+interface ListRequest {
+  readonly tenantId: string;
+  readonly filter: OperationFilter;
+  readonly page: PageRequest;
+}
+
+/** Newest first; the cursor is the last row of the page before. */
+async function list(db: Kysely<Database>, { tenantId, filter, page }: ListRequest): Promise<OperationRow[]> {
+  return withTenant(db, tenantId, (tx) => {
+    let query = tx.selectFrom('operation').selectAll().where('tenant_id', '=', tenantId);
+    if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+    if (filter.status !== undefined) query = query.where('status', '=', filter.status);
+    if (filter.tag !== undefined) query = query.where(sql<boolean>`tags @> array[${filter.tag}]::text[]`);
+    if (filter.ownerSubject !== undefined) query = query.where('owner_subject', '=', filter.ownerSubject);
+    if (filter.resources !== undefined) {
+      query = query.where(
+        sql<boolean>`array['operation/' || id, 'operation/' || root_id, kind || '/' || root_id] && ${[...filter.resources]}::text[]`,
+      );
+    }
+    if (filter.createdAfter !== undefined) query = query.where('created_at', '>=', filter.createdAfter);
+    if (filter.createdBefore !== undefined) query = query.where('created_at', '<', filter.createdBefore);
+    if (filter.text !== undefined) {
+      const pattern = `%${filter.text.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+      query = query.where(sql<boolean>`concat_ws(' ', id, natural_key, array_to_string(tags, ' '), metadata, input) ilike ${pattern}`);
+    }
+    if (page.cursor !== undefined) {
+      query = query.where(sql<boolean>`(created_at, id) < (${page.cursor.createdAt}::timestamptz, ${page.cursor.id}::uuid)`);
+    }
+    return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).execute();
+  });
+}
 
 interface Plan {
   readonly status: 'accepted' | 'scheduled';

@@ -31,10 +31,13 @@ interface TenantTable {
   deleted_at: Date | null;
 }
 
+/** Keys of applications; tokens of end users; links that open a session of our own pages, and the sessions. */
+export type ApiKeyKind = 'key' | 'platform' | 'token' | 'session_link' | 'session';
+
 interface ApiKeyTable {
   id: string;
   tenant_id: string | null;
-  kind: 'key' | 'platform' | 'token';
+  kind: ApiKeyKind;
   secret_hash: Buffer;
   name: string;
   scopes: string[];
@@ -44,6 +47,8 @@ interface ApiKeyTable {
   expires_at: Date | null;
   revoked_at: Date | null;
   last_used_at: Date | null;
+  /** The key that this one ends with. */
+  made_by: string | null;
 }
 
 interface AppUserTable {

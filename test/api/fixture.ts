@@ -30,6 +30,13 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+export interface TokenOptions {
+  readonly subject?: string;
+  readonly scopes?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly expiresAt?: Date;
+}
+
 export interface Api extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
@@ -43,6 +50,8 @@ export interface Api extends AsyncDisposable {
   /** A key of a new tenant, with all scopes. */
   newTenant(): Promise<{ readonly id: string; readonly key: string }>;
   newKey(tenantId: string, scopes: readonly string[], expiresAt?: Date): Promise<{ readonly id: string; readonly key: string }>;
+  /** A token with all rights that tokens have over what is `u_1`'s, unless said otherwise. */
+  newToken(tenantId: string, options?: TokenOptions): Promise<{ readonly id: string; readonly key: string }>;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** Runs SQL as a tenant: for what no route shows or does. */
   sql(tenantId: string, text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
@@ -102,7 +111,17 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
     return { id: made.key.id, key: made.secret };
   }
 
+  async function newToken(tenantId: string, options: TokenOptions = {}) {
+    const made = await store.apiKeys.create({
+      ...{ tenantId, kind: 'token', name: 'test', subject: 'u_1', scopes: ['operations:read', 'operations:write', 'email:*'] },
+      ...{ expiresAt: new Date(Date.now() + 600_000), actor: { actor: 'test' }, now: new Date(), ...options },
+    });
+    if (made.outcome !== 'created') throw new Error(made.outcome);
+    return { id: made.key.id, key: made.secret };
+  }
+
   return {
+    newToken,
     ...{ url, port, store, context, stop, logged, platformKey, newKey, sql },
     async newTenant() {
       const id = `t${++count}`;

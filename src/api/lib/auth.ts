@@ -3,9 +3,11 @@ import { coversScope } from '../../contracts/api-keys.ts';
 import type { ApiKeyRow } from '../../store/system/api-keys.ts';
 import type { ApiContext } from './context.ts';
 import { HttpProblem } from './problems.ts';
-import type { Access, Caller, TenantCaller } from './route.ts';
+import type { Caller, Route, TenantCaller } from './route.ts';
+import { readSessionCookie } from './session-cookie.ts';
 
 const TENANT_HEADER = 'nightshift-tenant';
+export const TOKEN_PARAMETER = 'access_token';
 /** As long as the key look-up: a closed tenant is seen as soon as a revoked key. */
 const TENANT_CACHE_MS = 500;
 const TENANT_CACHE_MAX = 1000;
@@ -13,27 +15,39 @@ const TENANT_CACHE_MAX = 1000;
 /** All that is wrong with a key has one answer, so that nobody learns which keys exist. */
 const DETAILS = {
   missing: 'The request has no `Authorization: Bearer ns_…` header.',
-  invalid: 'The key in `Authorization` is malformed, unknown, revoked or expired.',
+  invalid: 'The key or token of the request is malformed, unknown, revoked or expired.',
 } as const;
 
 export function createAuthenticator(ctx: ApiContext) {
   const openTenants = new Map<string, { readonly isOpen: Promise<boolean>; readonly until: number }>();
 
   /** Who asks; undefined when there is no key at all. */
-  async function identify(request: Request): Promise<(Caller & { readonly tenantId?: string }) | undefined> {
+  async function identify(request: Request, tokenInQuery: boolean): Promise<(Caller & { readonly tenantId?: string }) | undefined> {
     const header = request.headers.authorization;
-    if (header === undefined) return undefined;
-    const secret = /^Bearer +(\S+) *$/i.exec(header)?.[1];
-    if (secret === undefined) throw unauthenticated(DETAILS.invalid);
+    if (header !== undefined) return bearer(/^Bearer +(\S+) *$/i.exec(header)?.[1], ['key', 'platform', 'token']);
+    const tokens = tokenInQuery ? queryTokens(request.url) : [];
+    if (tokens.length > 0) return bearer(tokens.length === 1 ? tokens[0] : undefined, ['token']);
+    const session = readSessionCookie(request, ctx.http.publicUrl);
+    // Browsers send cookies unasked, so a stale one is as good as none.
+    return session === undefined ? undefined : callerBehind(session, ['session']);
+  }
+
+  async function bearer(secret: string | undefined, kinds: readonly string[]): Promise<Caller & { readonly tenantId?: string }> {
+    const caller = secret === undefined ? undefined : await callerBehind(secret, kinds);
+    if (caller === undefined) throw unauthenticated(DETAILS.invalid);
+    return caller;
+  }
+
+  /** Each kind of secret has its own way in, and works on no other. */
+  async function callerBehind(secret: string, kinds: readonly string[]): Promise<(Caller & { readonly tenantId?: string }) | undefined> {
     const verdict = await ctx.store.system.apiKeys.verify(secret, ctx.clock());
-    if (verdict.outcome !== 'valid') throw unauthenticated(DETAILS.invalid);
-    return callerOf(verdict.key);
+    return verdict.outcome === 'valid' && kinds.includes(verdict.key.kind) ? callerOf(verdict.key) : undefined;
   }
 
   /** Lets the caller through to a route, as one tenant where the route is a tenant's. */
   async function admit(
     caller: (Caller & { readonly tenantId?: string }) | undefined,
-    access: Access,
+    { access, tokens }: Pick<Route, 'access' | 'tokens'>,
     request: Request,
   ): Promise<Caller | TenantCaller | undefined> {
     if (access.kind === 'public') return undefined;
@@ -42,6 +56,7 @@ export function createAuthenticator(ctx: ApiContext) {
       if (caller.kind !== 'platform') throw new HttpProblem('platform_key_required');
       return caller;
     }
+    if (caller.kind === 'token' && tokens !== true) throw new HttpProblem('key_required');
     requireScope(caller, access.scopes);
     return { ...caller, tenantId: await tenantFor(caller, request) };
   }
@@ -82,15 +97,28 @@ export function requireScope(caller: Caller, scopes: readonly string[]): void {
   });
 }
 
-function callerOf(row: ApiKeyRow): Caller & { readonly tenantId?: string } {
+/** Undefined for a link, which is good for opening a session and nothing else. */
+function callerOf(row: ApiKeyRow): (Caller & { readonly tenantId?: string }) | undefined {
+  if (row.kind === 'session_link') return undefined;
   const caller = {
     keyId: row.id,
     kind: row.kind,
     scopes: row.scopes,
     subject: row.subject ?? undefined,
-    actor: { actor: `key:${row.id}`, keyId: row.id },
+    resources: row.resources ?? undefined,
+    expiresAt: row.expires_at ?? undefined,
+    actor: {
+      actor: row.kind === 'token' ? `subject:${row.subject}` : `${row.kind === 'session' ? 'session' : 'key'}:${row.id}`,
+      keyId: row.id,
+    },
   };
   return row.tenant_id === null ? caller : { ...caller, tenantId: row.tenant_id };
+}
+
+/** What the query holds as tokens, however odd. */
+function queryTokens(url: string): readonly string[] {
+  const start = url.indexOf('?');
+  return start < 0 ? [] : new URLSearchParams(url.slice(start)).getAll(TOKEN_PARAMETER);
 }
 
 function unauthenticated(detail: string): HttpProblem {

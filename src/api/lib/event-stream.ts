@@ -67,8 +67,7 @@ async function run(ctx: ApiContext, request: StreamRequest, response: Response):
     }
     // To a client that reads nothing, nothing can be said either.
     if (stop.aborted && response.writableNeedDrain) response.destroy();
-    else if (stop.aborted)
-      response.write(`event: end\ndata: ${JSON.stringify({ reason: ctx.shuttingDown.aborted ? 'shutdown' : guard.signal.reason })}\n\n`);
+    else if (stop.aborted) response.write(formatEnd(ctx.shuttingDown.aborted ? 'shutdown' : String(guard.signal.reason)));
   } finally {
     unsubscribe();
     guard.stop();
@@ -132,6 +131,11 @@ function createWriter(response: Response, startAfter: number, stop: AbortSignal)
   }
 
   return { after: () => after, write };
+}
+
+/** Expiry has a name of its own: the page that sees it fetches a new token rather than coming back with the old one. */
+function formatEnd(reason: string): string {
+  return `event: ${reason === 'expired' ? 'expired' : 'end'}\ndata: ${JSON.stringify({ reason })}\n\n`;
 }
 
 function format(event: StreamEvent): string {

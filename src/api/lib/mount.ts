@@ -1,5 +1,5 @@
 import type { Express, Request, Response } from 'express';
-import { createAuthenticator } from './auth.ts';
+import { TOKEN_PARAMETER, createAuthenticator } from './auth.ts';
 import type { ApiContext } from './context.ts';
 import { readIdempotency, readWaitMs } from './headers.ts';
 import { readJson, textFault } from './json.ts';
@@ -7,7 +7,7 @@ import { createLimiter, keepCaller } from './limits.ts';
 import { keepRoute } from './observe.ts';
 import { parsePart, parseQuery } from './parse.ts';
 import { HttpProblem, requestIdOf } from './problems.ts';
-import type { Caller, JsonReply, Reply, Route, RouteRequest } from './route.ts';
+import type { Caller, Idempotency, JsonReply, Reply, Route, RouteRequest } from './route.ts';
 
 type Handle = (request: Request, response: Response, caller: Caller | undefined) => Promise<void>;
 
@@ -19,13 +19,14 @@ export function mountRoutes(app: Express, ctx: ApiContext, routes: readonly Rout
   for (const path of [...byPath.keys()].toSorted(bySpecificity)) {
     const ofPath = byPath.get(path) ?? [];
     const isPublic = ofPath.every((route) => route.access.kind === 'public');
+    const tokenInQuery = ofPath.some((route) => route.tokenInQuery === true);
     const handles = new Map(ofPath.map((route) => [route.method.toUpperCase(), createHandle(ctx, authenticator, route)]));
     const get = handles.get('GET');
     if (get !== undefined) handles.set('HEAD', get);
     const allowed = [...handles.keys(), 'OPTIONS'].join(', ');
     app.all(expressPath(path), async (request: Request, response: Response) => {
       keepRoute(response, path);
-      const identity = isPublic ? {} : await authenticator.identify(request).then(asCaller, asFault);
+      const identity = isPublic ? {} : await authenticator.identify(request, tokenInQuery).then(asCaller, asFault);
       keepCaller(response, identity.caller);
       await limit(request, response);
       if (request.method === 'OPTIONS') return void response.status(204).setHeader('Allow', allowed).end();
@@ -53,9 +54,9 @@ function asFault(fault: unknown): Identity {
 
 /** What one route does with a request: let in, check, handle, answer. */
 function createHandle(ctx: ApiContext, authenticator: ReturnType<typeof createAuthenticator>, route: Route): Handle {
-  const queryNames = Object.keys(route.query?.shape ?? {});
+  const queryNames = [...Object.keys(route.query?.shape ?? {}), ...(route.tokenInQuery === true ? [TOKEN_PARAMETER] : [])];
   return async (request, response, caller) => {
-    const auth = await authenticator.admit(caller, route.access, request);
+    const auth = await authenticator.admit(caller, route, request);
     const params = checkParams(route, request);
     const query = parseQuery(request.url, queryNames);
     const checkedQuery = route.query === undefined ? query : parsePart(route.query, query, 'query');
@@ -68,14 +69,22 @@ function createHandle(ctx: ApiContext, authenticator: ReturnType<typeof createAu
       auth,
       now: ctx.clock(),
       requestId: requestIdOf(response),
+      peerAddress: request.socket.remoteAddress,
+      host: request.headers.host,
       gone: goneSignal(response),
-      idempotency: route.idempotent === true ? readIdempotency(request, raw) : undefined,
+      idempotency: route.idempotent === true ? ofSubject(readIdempotency(request, raw), auth) : undefined,
       waitMs: route.startsWork === true ? readWaitMs(request) : 0,
       ifNoneMatch: request.headers['if-none-match'],
       lastEventId: singleHeader(request, 'last-event-id'),
     } satisfies RouteRequest<unknown, unknown, unknown, Caller | undefined>);
     await answer(reply, request, response);
   };
+}
+
+/** Keys belong to the tenant, but what one end user has sent answers no other. */
+function ofSubject(idempotency: Idempotency | undefined, caller: Caller | undefined): Idempotency | undefined {
+  if (idempotency === undefined || caller?.kind !== 'token') return idempotency;
+  return { ...idempotency, key: `subject/${caller.subject}/${idempotency.key}` };
 }
 
 function checkParams(route: Route, request: Request): unknown {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponseObject, createDocument } from 'zod-openapi';
 import { PROBLEMS, Problem, type ProblemCode } from '../../contracts/problems.ts';
+import { TOKEN_PARAMETER } from './auth.ts';
 import type { ApiContext } from './context.ts';
 import { HttpProblem, problemBody } from './problems.ts';
 import type { ResponseSpec, Route } from './route.ts';
@@ -12,6 +13,8 @@ const TAGS = [
   { name: 'Events', description: 'What happened on the platform, in order.' },
   { name: 'Users', description: 'Your users, as far as features need them.' },
   { name: 'API keys', description: 'Who may do what.' },
+  { name: 'Tokens', description: 'Short-lived rights for browsers and end users.' },
+  { name: 'Sessions', description: 'The way into our own pages.' },
   { name: 'Tenants', description: 'Customers of the platform, apart from each other.' },
   { name: 'Server', description: 'Health and version.' },
 ];
@@ -47,6 +50,19 @@ export function describeRoutes(ctx: Pick<ApiContext, 'http' | 'version'>, routes
     components: {
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'An API key, `ns_…`. `npm start` writes a first one to .data/api-key.' },
+        token: { type: 'http', scheme: 'bearer', description: 'The token of an end user, `nt_…`, from POST /v1/tokens.' },
+        tokenInQuery: {
+          type: 'apiKey',
+          in: 'query',
+          name: TOKEN_PARAMETER,
+          description: 'The same token, where a browser can set no header.',
+        },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: 'nightshift_session',
+          description: 'A session of our own pages, from the link that `npm start` prints. Browsers send it by themselves.',
+        },
       },
     },
   });
@@ -56,12 +72,13 @@ function describeRoute(route: Route, publicUrl: string): ZodOpenApiOperationObje
   const { access } = route;
   const needs = access.kind === 'tenant' ? ` Needs the scope ${access.scopes.map((scope) => `\`${scope}\``).join(' or ')}.` : '';
   const platform = access.kind === 'platform' ? ' Needs a platform key.' : '';
+  const tokens = route.tokens === true ? ' A token reaches only what is its subject’s.' : '';
   return {
     operationId: route.operationId,
     summary: route.summary,
-    description: `${route.description}${needs}${platform}`,
+    description: `${route.description}${needs}${platform}${tokens}`,
     tags: [route.tag],
-    security: access.kind === 'public' ? [] : [{ key: [] }],
+    security: describeSecurity(route),
     requestParams: {
       ...(route.params === undefined ? {} : { path: route.params }),
       ...(route.query === undefined ? {} : { query: route.query }),
@@ -73,6 +90,17 @@ function describeRoute(route: Route, publicUrl: string): ZodOpenApiOperationObje
       ...describeProblems(route, publicUrl),
     },
   };
+}
+
+function describeSecurity({ access, tokens, tokenInQuery }: Route): Record<string, string[]>[] {
+  if (access.kind === 'public') return [];
+  const names = [
+    'key',
+    ...(access.kind === 'tenant' ? ['session'] : []),
+    ...(tokens === true ? ['token'] : []),
+    ...(tokenInQuery === true ? ['tokenInQuery'] : []),
+  ];
+  return names.map((name) => ({ [name]: [] }));
 }
 
 function describeHeaders(route: Route): { header?: z.ZodObject } {
@@ -146,6 +174,7 @@ function problemsOf(route: Route): ProblemCode[] {
     ...(route.body === undefined ? [] : (['malformed_json', 'payload_too_large', 'unsupported_media_type'] as const)),
     ...(route.access.kind === 'public' ? [] : (['unauthenticated'] as const)),
     ...(isTenant ? (['tenant_required', 'insufficient_scope'] as const) : []),
+    ...(isTenant && route.tokens !== true ? (['key_required'] as const) : []),
     ...(route.access.kind === 'platform' ? (['platform_key_required'] as const) : []),
     ...(route.idempotent === true ? (['idempotency_key_reused'] as const) : []),
     ...(route.problems ?? []),

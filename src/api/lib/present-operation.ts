@@ -17,6 +17,7 @@ export function presentOperation(row: OperationRow, ctx: Pick<ApiContext, 'kinds
     ...(row.message === null ? {} : { message: row.message }),
     tags: row.tags,
     metadata: row.metadata,
+    ...(row.owner_subject === null ? {} : { ownerSubject: row.owner_subject }),
     createdAt: row.created_at.toISOString(),
     ...instant('startAt', row.start_at),
     ...instant('expiresAt', row.expires_at),

@@ -8,10 +8,13 @@ export type Method = 'get' | 'put' | 'post' | 'patch' | 'delete';
 /** Who asks, once the key was checked. */
 export interface Caller {
   readonly keyId: string;
-  readonly kind: 'key' | 'platform' | 'token';
+  readonly kind: 'key' | 'platform' | 'token' | 'session';
   readonly scopes: readonly string[];
   /** The end user whom a token stands for; such a caller sees only rows with this `ownerSubject`. */
   readonly subject: string | undefined;
+  /** All that a token reaches of what is its subject's; undefined: everything. */
+  readonly resources: readonly string[] | undefined;
+  readonly expiresAt: Date | undefined;
   readonly actor: Actor;
 }
 
@@ -38,6 +41,10 @@ export interface RouteRequest<Params, Query, Body, Auth> {
   readonly waitMs: number;
   readonly ifNoneMatch: string | undefined;
   readonly lastEventId: string | undefined;
+  /** The other end of the connection; with a proxy in between, the proxy. */
+  readonly peerAddress: string | undefined;
+  /** The name under which the client thinks to reach us. Anybody can send any. */
+  readonly host: string | undefined;
   /** Aborted when the client goes away. */
   readonly gone: AbortSignal;
 }
@@ -92,6 +99,10 @@ interface Spec<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType
   readonly headers?: Readonly<Record<string, string>>;
   /** A path parameter of the wrong form is a bad request rather than an object that does not exist. */
   readonly checksParams?: boolean;
+  /** End users' tokens may ask: the handler shows and does only what is theirs. Without it, keys only. */
+  readonly tokens?: boolean;
+  /** Takes the token as `access_token` in the query: for what browsers open without being able to set a header. */
+  readonly tokenInQuery?: boolean;
   readonly feature?: string;
   readonly handler: (request: RouteRequest<z.output<P>, z.output<Q>, z.output<B>, Auth>) => Promise<Reply> | Reply;
 }

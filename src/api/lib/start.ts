@@ -5,6 +5,7 @@ import type { OperationRow, StartFieldValues } from '../../store/operations.ts';
 import type { ApiContext } from './context.ts';
 import { presentOperation } from './present-operation.ts';
 import { HttpProblem } from './problems.ts';
+import { sees } from './visibility.ts';
 import type { Idempotency, JsonReply, ResponseSpec, TenantCaller } from './route.ts';
 import { isTerminal, waitForEnd } from './wait.ts';
 
@@ -64,11 +65,13 @@ export async function startOperation(ctx: ApiContext, request: StartRequest): Pr
     input,
     start,
     actor: auth.actor,
-    ownerSubject: auth.subject,
+    ownerSubject: ownerOf(auth, request.start.ownerSubject),
     idempotency,
     now,
   });
   if (accepted.outcome === 'mismatch') throw new HttpProblem('idempotency_key_reused');
+  // Work that exists under its natural key may be somebody else's.
+  if (!sees(auth, accepted.operation)) throw new HttpProblem('not_found');
   return answerStarted(ctx, accepted, request);
 }
 
@@ -149,6 +152,16 @@ export function exampleOperation(kind: string, overrides: Partial<Operation> = {
     },
     ...overrides,
   };
+}
+
+/** Whose work it will be: what a token starts is its subject's; a key says so, or nobody's. */
+function ownerOf(auth: TenantCaller, named: string | undefined): string | undefined {
+  if (auth.kind !== 'token') return named;
+  if (auth.resources !== undefined)
+    throw new HttpProblem('insufficient_scope', 'The token is for the resources that it names, so it can not start anything new.');
+  if (named === undefined) return auth.subject;
+  const message = 'is for keys only: what a token starts is its subject’s';
+  throw new HttpProblem('invalid_request', `/ownerSubject ${message}.`, { errors: [{ pointer: '/ownerSubject', message }] });
 }
 
 function checkStart(start: StartBody, now: Date): StartFieldValues {

@@ -4,6 +4,7 @@ import type { OperationRow } from '../../store/operations.ts';
 import { requireScope } from '../lib/auth.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { HttpProblem } from '../lib/problems.ts';
+import { sees } from '../lib/visibility.ts';
 import type { TenantCaller } from '../lib/route.ts';
 
 export type Right = 'read' | 'start';
@@ -39,7 +40,7 @@ export async function findOperation(
 ): Promise<OperationRow> {
   const { auth, params } = request;
   const row = await ctx.store.operations.get(auth.tenantId, params.id);
-  if (row === undefined || (auth.kind === 'token' && row.owner_subject !== auth.subject)) throw new HttpProblem('not_found');
+  if (row === undefined || !sees(auth, row)) throw new HttpProblem('not_found');
   requireKind(auth, ctx.kinds[row.kind], right);
   return row;
 }

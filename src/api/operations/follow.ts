@@ -35,6 +35,7 @@ function timelineRoute(ctx: ApiContext): Route {
     summary: 'What was done, step by step',
     description: 'Each attempt at each step, oldest first; failed attempts stay, with their errors.',
     tag: 'Operations',
+    tokens: true,
     params: UuidParams,
     responses: {
       200: {
@@ -61,9 +62,11 @@ function streamRoute(ctx: ApiContext): Route {
     description: [
       'Server-sent events. `step` and `done` are stored and have an id: a client that comes back with `Last-Event-ID` misses none and gets none twice.',
       '`progress` is the last value, at most 4 a second, without an id. The stream ends after `done`; a comment every 15 s keeps it open.',
-      '`end` tells why the server ends it earlier: the key was `revoked` or has `expired`, or the server stops (`shutdown`).',
+      '`expired` comes last when the key or token has expired; `end` tells that it was `revoked`, or that the server stops (`shutdown`).',
     ].join(' '),
     tag: 'Operations',
+    tokens: true,
+    tokenInQuery: true,
     params: UuidParams,
     query: z.object({ lastEventId: z.string().max(15).optional().meta({ description: 'As the header `Last-Event-ID`.', example: '1' }) }),
     headers: { 'Last-Event-ID': 'The id of the last event that the client has.' },

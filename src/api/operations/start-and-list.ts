@@ -10,6 +10,7 @@ import { presentOperation } from '../lib/present-operation.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import { type JsonReply, type Route, tenantRoute } from '../lib/route.ts';
 import { exampleOperation, inputOf, startedResponses, startOperation } from '../lib/start.ts';
+import { sightOf } from '../lib/visibility.ts';
 import { isTerminal } from '../lib/wait.ts';
 import { findOperation, readableKinds, requireKind, scopesFor } from './access.ts';
 
@@ -41,6 +42,7 @@ function startRoute(ctx: ApiContext): Route {
     summary: 'Start work of any kind',
     description: 'Stores the request and answers at once; the work is done in the background, whatever crashes meanwhile.',
     tag: TAG,
+    tokens: true,
     body: startSchema(ctx.kinds),
     bodyExamples: Object.fromEntries(kinds.map((kind) => [kind.name, { kind: kind.name, input: kind.example, tags: ['welcome'] }])),
     responses: startedResponses('email'),
@@ -65,6 +67,7 @@ function listRoute(ctx: ApiContext): Route {
     summary: 'List operations',
     description: 'Newest first. A key that may read some kinds only sees operations of these.',
     tag: TAG,
+    tokens: true,
     query: ListQuery,
     responses: {
       200: {
@@ -80,7 +83,7 @@ function listRoute(ctx: ApiContext): Route {
         ...rest,
         createdAfter: createdAfter === undefined ? undefined : new Date(createdAfter),
         createdBefore: createdBefore === undefined ? undefined : new Date(createdBefore),
-        ownerSubject: auth.kind === 'token' ? auth.subject : undefined,
+        ...sightOf(auth),
       };
       const page = { limit: limit + 1, cursor: readTimeCursor(cursor, UUID) };
       const { rows, hasMore } = cutPage(
@@ -102,6 +105,7 @@ function getRoute(ctx: ApiContext): Route {
     summary: 'Look at an operation',
     description: 'While it runs, `Retry-After` says when it is worth looking again. For news as they happen, read its stream.',
     tag: TAG,
+    tokens: true,
     params: UuidParams,
     headers: { 'If-None-Match': 'The `ETag` of the last answer: 304 when nothing has changed since.' },
     responses: {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import type { Kysely, Selectable } from 'kysely';
-import type { Database } from '../schema.ts';
+import type { ApiKeyKind, Database } from '../schema.ts';
 
 export type ApiKeyRow = Selectable<Database['api_key']>;
 
@@ -30,12 +30,16 @@ const CACHE_MAX = 10_000;
 const ID_ALPHABET = 'abcdefghijkmnpqrstuvwxyz23456789';
 const ID_CHARS = 8;
 const SECRET_BYTES = 32;
-const FORMAT = /^ns_([a-z0-9]{8})_([A-Za-z0-9_-]{43})([0-9a-f]{6})$/;
+/** Scanners and people tell by it what they have found. */
+const PREFIXES = { key: 'ns', platform: 'ns', token: 'nt', session_link: 'nl', session: 'nc' } as const satisfies Readonly<
+  Record<ApiKeyKind, string>
+>;
+const FORMAT = /^n[stlc]_([a-z0-9]{8})_([A-Za-z0-9_-]{43})([0-9a-f]{6})$/;
 
 /** `ns_{id}_{256 random bits}{checksum}`: the prefix lets scanners find leaked keys, the checksum tells them from noise. */
-export function newSecret(): NewSecret {
+export function newSecret(kind: ApiKeyKind = 'key'): NewSecret {
   const id = Array.from({ length: ID_CHARS }, () => ID_ALPHABET.charAt(randomInt(ID_ALPHABET.length))).join('');
-  const body = `ns_${id}_${randomBytes(SECRET_BYTES).toString('base64url')}`;
+  const body = `${PREFIXES[kind]}_${id}_${randomBytes(SECRET_BYTES).toString('base64url')}`;
   return { id, secret: body + checksum(body) };
 }
 
@@ -109,14 +113,15 @@ async function select(system: Kysely<Database>, id: string): Promise<ApiKeyRow |
   const found = await system
     .selectFrom('api_key')
     .leftJoin('tenant', 'tenant.id', 'api_key.tenant_id')
+    .leftJoin('api_key as maker', 'maker.id', 'api_key.made_by')
     .selectAll('api_key')
-    .select('tenant.deleted_at')
+    .select(['tenant.deleted_at', 'maker.revoked_at as maker_revoked_at', 'maker.expires_at as maker_expires_at'])
     .where('api_key.id', '=', id)
     .executeTakeFirst();
   if (found === undefined) return undefined;
-  const { deleted_at: closedAt, ...row } = found;
-  // The keys of a closed tenant are as good as revoked.
-  return closedAt === null ? row : { ...row, revoked_at: row.revoked_at ?? closedAt };
+  const { deleted_at: closedAt, maker_revoked_at: makerRevokedAt, maker_expires_at: makerExpiresAt, ...row } = found;
+  // The keys of a closed tenant are as good as revoked; tokens and sessions end with the key that made them.
+  return { ...row, revoked_at: row.revoked_at ?? closedAt ?? makerRevokedAt, expires_at: earliest(row.expires_at, makerExpiresAt) };
 }
 
 async function insertMissing(system: Kysely<Database>, request: EnsureKeyRequest & { readonly id: string }): Promise<void> {
@@ -136,6 +141,7 @@ async function insertMissing(system: Kysely<Database>, request: EnsureKeyRequest
       expires_at: null,
       revoked_at: null,
       last_used_at: null,
+      made_by: null,
     })
     .onConflict((conflict) => conflict.column('id').doNothing())
     .execute();
@@ -145,6 +151,11 @@ function standing(row: ApiKeyRow, now: Date): Verdict {
   if (row.revoked_at !== null) return { outcome: 'revoked' };
   if (row.expires_at !== null && row.expires_at <= now) return { outcome: 'expired' };
   return { outcome: 'valid', key: row };
+}
+
+function earliest(one: Date | null, other: Date | null): Date | null {
+  if (one === null || other === null) return one ?? other;
+  return one < other ? one : other;
 }
 
 function checksum(body: string): string {

@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { type Answer, type CallOptions, START, assertProblem, startApi } from './fixture.ts';
+
+type ObjectType = 'operation' | 'email' | 'user' | 'apiKey' | 'token' | 'tenant';
+
+/** What this test knows of an operation of the OpenAPI document. */
+interface Row {
+  /** Who may ask at all; `tokens` means keys and tokens. */
+  readonly callers: 'public' | 'platform' | 'keys' | 'tokens';
+  /** What `{id}` is the id of. */
+  readonly object?: ObjectType;
+  /** Makes the object under this id when there is none, so that a foreign id is free. */
+  readonly makesIt?: true;
+  /** Shows these objects, as far as the caller may see them. */
+  readonly lists?: ObjectType;
+  /** Takes on new work. */
+  readonly starts?: true;
+  /** Answers at once only about work that has ended. */
+  readonly needsEnded?: true;
+}
+
+const WORK = { callers: 'tokens', object: 'operation' } as const;
+
+/** An operation without a row fails, and so does a row without an operation. */
+const ROWS: Readonly<Record<string, Row>> = {
+  startOperation: { callers: 'tokens', starts: true },
+  listOperations: { callers: 'tokens', lists: 'operation' },
+  getOperation: WORK,
+  getTimeline: WORK,
+  streamOperation: { ...WORK, needsEnded: true },
+  cancelOperation: WORK,
+  retryOperation: WORK,
+  pauseOperation: WORK,
+  resumeOperation: WORK,
+  rescheduleOperation: WORK,
+  signalOperation: WORK,
+  sendEmail: { callers: 'tokens', starts: true },
+  getEmail: { callers: 'tokens', object: 'email' },
+  listEvents: { callers: 'keys' },
+  putUser: { callers: 'keys', object: 'user', makesIt: true },
+  getUser: { callers: 'keys', object: 'user' },
+  listUsers: { callers: 'keys', lists: 'user' },
+  removeUser: { callers: 'keys', object: 'user' },
+  createApiKey: { callers: 'keys' },
+  listApiKeys: { callers: 'keys', lists: 'apiKey' },
+  revokeApiKey: { callers: 'keys', object: 'apiKey' },
+  createToken: { callers: 'keys' },
+  revokeToken: { callers: 'keys', object: 'token' },
+  createSessionLink: { callers: 'keys' },
+  openSession: { callers: 'public' },
+  putTenant: { callers: 'platform', object: 'tenant', makesIt: true },
+  getTenant: { callers: 'platform', object: 'tenant' },
+  listTenants: { callers: 'platform' },
+  closeTenant: { callers: 'platform', object: 'tenant' },
+  isLive: { callers: 'public' },
+  isReady: { callers: 'public' },
+  getVersion: { callers: 'public' },
+};
+
+interface Described {
+  readonly operationId: string;
+  readonly security: readonly Readonly<Record<string, unknown>>[];
+  readonly requestBody?: {
+    readonly content: { readonly 'application/json': { example?: unknown; examples?: Record<string, { value: unknown }> } };
+  };
+}
+
+const NOBODYS: Readonly<Record<ObjectType, string>> = {
+  operation: '019ab6a0-7c00-7000-8000-000000000001',
+  email: '019ab6a0-7c00-7000-8000-000000000001',
+  user: 'u_nobody',
+  apiKey: 'zzzzzzzz',
+  token: 'zzzzzzzz',
+  tenant: 'nobody',
+};
+
+const api = await startApi();
+after(() => api[Symbol.asyncDispose]());
+const [tenant, other] = [await api.newTenant(), await api.newTenant()];
+const document = (await api.call('GET', '/openapi.json')).body;
+const operations = Object.entries<Record<string, Described>>(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, described]) => ({ path, method: method.toUpperCase(), ...described })),
+);
+
+/** Makes an object of a tenant; work belongs to the subject u_1. */
+async function make(type: ObjectType, { id: tenantId, key }: { readonly id: string; readonly key: string }): Promise<string> {
+  if (type === 'operation' || type === 'email')
+    return (await api.call('POST', '/v1/operations', { key, body: { ...START, ownerSubject: 'u_1' } })).body.id;
+  if (type === 'apiKey') return (await api.newKey(tenantId, ['*'])).id;
+  if (type === 'token') return (await api.newToken(tenantId)).id;
+  if (type === 'tenant') return tenantId;
+  const id = `u_${crypto.randomUUID()}`;
+  await api.call('PUT', `/v1/users/${id}`, { key, body: {} });
+  return id;
+}
+
+const TYPES = ['operation', 'email', 'user', 'apiKey', 'token', 'tenant'] as const;
+const own = new Map<ObjectType, string>();
+const foreign = new Map<ObjectType, string>();
+for (const type of TYPES) {
+  own.set(type, await make(type, tenant));
+  foreign.set(type, await make(type, other));
+}
+
+/** Secrets that open nothing, whatever the route. */
+async function badSecrets(): Promise<readonly string[]> {
+  const { newSecret } = api.store.system.apiKeys;
+  const past = new Date(Date.now() - 1);
+  const revokedKey = await api.newKey(tenant.id, ['*']);
+  await api.call('DELETE', `/v1/api-keys/${revokedKey.id}`, { key: tenant.key });
+  const revokedToken = await api.newToken(tenant.id);
+  await api.call('DELETE', `/v1/tokens/${revokedToken.id}`, { key: tenant.key });
+  const { link } = (await api.call('POST', '/v1/sessions', { key: tenant.key })).body;
+  const { key: token } = await api.newToken(tenant.id);
+  return [
+    ...['x', 'ns_abcdefgh_short', 'nt_abcdefgh_short', `${tenant.key}x`, token.replace('nt_', 'ns_')],
+    ...[newSecret().secret, newSecret('token').secret, newSecret('session').secret],
+    ...[revokedKey.key, revokedToken.key],
+    ...[(await api.newKey(tenant.id, ['*'], past)).key, (await api.newToken(tenant.id, { expiresAt: past })).key],
+    // Good for a browser, not as a bearer.
+    link.slice(link.lastIndexOf('/') + 1),
+  ];
+}
+const bad = await badSecrets();
+const powerlessKey = (await api.newKey(tenant.id, ['reports:read'])).key;
+const token = (await api.newToken(tenant.id)).key;
+const strangersToken = (await api.newToken(tenant.id, { subject: 'u_2' })).key;
+const elsewheresToken = (await api.newToken(tenant.id, { resources: [`operation/${NOBODYS.operation}`] })).key;
+
+function withoutRequestId(answer: Answer): unknown {
+  return { ...answer.body, requestId: '' };
+}
+
+it('every operation of the document has a row, and every row an operation', () => {
+  assert.deepEqual(operations.map(({ operationId }) => operationId).toSorted(), Object.keys(ROWS).toSorted());
+});
+
+for (const { operationId, path, method, security, requestBody } of operations) {
+  const row = ROWS[operationId];
+  if (row === undefined) continue;
+  const { callers, object } = row;
+  const media = requestBody?.content['application/json'];
+  const body = media?.example ?? Object.values(media?.examples ?? {})[0]?.value;
+  const ask = (id: string, options: CallOptions) =>
+    api.call(method, path.replace('{id}', id).replace('{name}', 'retryNow'), { body, ...options });
+  const ownId = object === undefined ? '' : (own.get(object) ?? '');
+  const foreignId = object === undefined ? '' : (foreign.get(object) ?? '');
+
+  /** What the caller may not see looks like what is not there. */
+  async function assertHidden(key: string, id: string): Promise<void> {
+    const hidden = await ask(id, { key });
+    assertProblem(hidden, 404, 'not_found');
+    assert.deepEqual(withoutRequestId(hidden), withoutRequestId(await ask(object === undefined ? '' : NOBODYS[object], { key })));
+  }
+
+  async function assertRefused(options: CallOptions, status: number, code: string): Promise<void> {
+    assertProblem(await ask(ownId, options), status, code);
+  }
+
+  describe(`${operationId}: ${method} ${path}`, () => {
+    it('says who may ask', () => {
+      const names = new Set(security.flatMap((entry) => Object.keys(entry)));
+      assert.equal(names.has('key'), callers !== 'public');
+      assert.equal(names.has('session'), callers === 'keys' || callers === 'tokens');
+      assert.equal(names.has('token'), callers === 'tokens');
+    });
+    if (callers === 'public') return;
+
+    it('refuses no key, and those that are malformed, unknown, revoked or expired', async () => {
+      for (const key of [undefined, ...bad]) {
+        const answer = await ask(ownId, { key });
+        assertProblem(answer, 401, 'unauthenticated');
+        assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer/);
+      }
+      await assertRefused({ headers: { Authorization: 'Basic eDp5' } }, 401, 'unauthenticated');
+    });
+
+    if (callers === 'platform') {
+      it('refuses all but platform keys', async () => {
+        for (const key of [tenant.key, powerlessKey, token]) await assertRefused({ key }, 403, 'platform_key_required');
+      });
+      return;
+    }
+
+    it('refuses the wrong scope', async () => {
+      await assertRefused({ key: powerlessKey }, 403, 'insufficient_scope');
+      if (callers !== 'tokens') return;
+      const scopes = [method === 'GET' ? 'email:write' : 'email:read'];
+      await assertRefused({ key: (await api.newToken(tenant.id, { scopes })).key }, 403, 'insufficient_scope');
+    });
+
+    it('keeps tenants apart', async () => {
+      await assertRefused({ key: api.platformKey }, 400, 'tenant_required');
+      await assertRefused({ key: api.platformKey, headers: { 'Nightshift-Tenant': 'nobody' } }, 404, 'not_found');
+      for (const key of callers === 'tokens' ? [tenant.key, token] : [tenant.key])
+        await assertRefused({ key, headers: { 'Nightshift-Tenant': other.id } }, 403, 'platform_key_required');
+      if (object !== undefined && row.makesIt !== true) await assertHidden(tenant.key, foreignId);
+      if (row.lists !== undefined) {
+        const text = (await ask('', { key: tenant.key })).text;
+        assert.ok(text.includes(own.get(row.lists) ?? '?') && !text.includes(foreign.get(row.lists) ?? '?'));
+      }
+    });
+
+    it('shows a token nothing of another subject', async () => {
+      if (callers === 'keys') return assertRefused({ key: strangersToken }, 403, 'key_required');
+      if (object !== undefined) return assertHidden(strangersToken, ownId);
+      const answer = await ask('', { key: strangersToken });
+      if (row.lists !== undefined)
+        assert.ok(
+          answer.body.data.every((entry: { ownerSubject?: string }) => entry.ownerSubject === 'u_2'),
+          answer.text,
+        );
+      else assert.deepEqual([answer.status, answer.body.ownerSubject], [202, 'u_2']);
+    });
+
+    it('shows a token nothing beside its resources', async () => {
+      if (callers === 'keys') return assertRefused({ key: elsewheresToken }, 403, 'key_required');
+      if (object !== undefined) return assertHidden(elsewheresToken, ownId);
+      if (row.starts === true) return assertRefused({ key: elsewheresToken }, 403, 'insufficient_scope');
+      assert.deepEqual((await ask('', { key: elsewheresToken })).body.data, []);
+    });
+
+    it('lets in who may', async () => {
+      for (const key of callers === 'tokens' ? [tenant.key, token] : [tenant.key]) {
+        const id = object === undefined ? '' : await make(object, tenant);
+        if (row.needsEnded === true) await api.call('POST', `/v1/operations/${id}/cancel`, { key: tenant.key });
+        const answer = await ask(id, { key });
+        assert.ok(answer.status < 300 || answer.status === 409, answer.text);
+      }
+    });
+  });
+}
+
+it('nothing of all that was refused has changed anything', async () => {
+  assert.equal((await api.call('GET', `/v1/operations/${own.get('operation')}`, { key: tenant.key })).body.status, 'accepted');
+  const rows = await api.sql(other.id, `select id from api_key where revoked_at is not null`);
+  assert.deepEqual(rows, []);
+  assert.equal((await api.call('GET', `/v1/users/${foreign.get('user')}`, { key: other.key })).status, 200);
+});
