@@ -2,6 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { Endpoints } from './product.ts';
 
+/** How long the screen waits for a link; without one it is shown all the same. */
+const LINK_TIMEOUT_MS = 2_000;
+
 /** What the first screen tells. */
 interface FirstScreen {
   readonly dataDir: string;
@@ -14,13 +17,15 @@ interface FirstScreen {
 }
 
 /** One screen: where everything is, how to send a first mail, what is simulated, how to stop. */
-export function firstScreen({ dataDir, endpoints, apiKeyFile, startedInMs, notices, isEphemeral }: FirstScreen): string {
+export async function firstScreen({ dataDir, endpoints, apiKeyFile, startedInMs, notices, isEphemeral }: FirstScreen): Promise<string> {
   const key = existsSync(apiKeyFile) ? readFileSync(apiKeyFile, 'utf8').trim() : undefined;
+  const link = key === undefined ? undefined : await askForLink(endpoints.api, key);
   const folder = shortPath(dataDir);
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['API', endpoints.api],
     ['API key', key === undefined ? `none in ${shortPath(apiKeyFile)}` : `${key}  (kept in ${shortPath(apiKeyFile)})`],
     ['Documentation', endpoints.docs],
+    ['… with your key', link === undefined ? undefined : `${link}  (works once, for 10 minutes)`],
     ['Temporal Web UI', endpoints.temporalUi],
     ['Mailbox', endpoints.mailbox],
     ['Metrics', endpoints.metrics],
@@ -46,6 +51,18 @@ export function firstScreen({ dataDir, endpoints, apiKeyFile, startedInMs, notic
     `  Stop: Ctrl-C. ${isEphemeral ? 'The data is thrown away.' : 'What was accepted is kept and goes on at the next start.'}`,
     '',
   ].join('\n');
+}
+
+/** A link that opens our pages without pasting the key. */
+async function askForLink(api: string, key: string): Promise<string | undefined> {
+  try {
+    const signal = AbortSignal.timeout(LINK_TIMEOUT_MS);
+    const response = await fetch(`${api}/v1/sessions`, { method: 'POST', headers: { Authorization: `Bearer ${key}` }, signal });
+    const body: unknown = await response.json();
+    return typeof body === 'object' && body !== null && 'link' in body && typeof body.link === 'string' ? body.link : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function simulated(endpoints: Endpoints): readonly string[] {

@@ -108,7 +108,7 @@ async function superviseStack(run: Run, folder: DataFolder, stack: Stack): Promi
       const startedInMs = performance.now() - run.startedAt;
       const { apiKeyFile } = stack.endpoints;
       const screen = { dataDir: folder.path, endpoints: stack.endpoints, apiKeyFile, startedInMs, notices: stack.notices };
-      console.log(firstScreen({ ...screen, isEphemeral: options.isEphemeral }));
+      console.log(await firstScreen({ ...screen, isEphemeral: options.isEphemeral }));
     }
     await stop.asked;
   } finally {
