@@ -67,6 +67,8 @@ describe('the OpenAPI document', () => {
     assert.equal((await api.call('PUT', '/v1/users/u_42', { key, body: user })).status, 201);
     const newKey = body.paths['/v1/api-keys'].post.requestBody.content['application/json'].example;
     assert.equal((await api.call('POST', '/v1/api-keys', { key, body: newKey })).status, 201);
+    const newToken = body.paths['/v1/tokens'].post.requestBody.content['application/json'].example;
+    assert.equal((await api.call('POST', '/v1/tokens', { key, body: newToken })).status, 201);
     const tenant = body.paths['/v1/tenants/{id}'].put.requestBody.content['application/json'].example;
     assert.equal((await api.call('PUT', '/v1/tenants/acme', { key: api.platformKey, body: tenant })).status, 201);
   });

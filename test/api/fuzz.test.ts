@@ -68,6 +68,7 @@ describe('garbage', () => {
       priority: 2,
       startAt: '2030-01-01T00:00:00Z',
       expiresAt: '2031-01-01T00:00:00Z',
+      ownerSubject: 'u_1',
     };
     const targets: readonly (readonly [string, string, object])[] = [
       ['POST', '/v1/operations', full],
@@ -77,6 +78,7 @@ describe('garbage', () => {
       ['POST', `/v1/operations/${id}/pause`, { reason: 'x' }],
       ['PATCH', `/v1/operations/${id}`, { startAt: '2030-01-01T00:00:00Z' }],
       ['POST', '/v1/api-keys', { name: 'x', scopes: ['email:read'], expiresAt: '2030-01-01T00:00:00Z' }],
+      ['POST', '/v1/tokens', { subject: 'u_1', scopes: ['email:read'], resources: ['operation/x'], ttl: '5m' }],
       ['PUT', '/v1/users/u_1', { email: 'a@b.co', timeZone: 'Europe/Berlin', locale: 'de', attributes: { a: 1 } }],
     ];
     for (let i = 0; i < COUNT; i++) {
