@@ -152,10 +152,15 @@ async function outcomeOf(work: () => Promise<Outcome>): Promise<Outcome> {
   try {
     return await work();
   } catch (error) {
-    if (isCancellation(error)) return { status: 'cancelled' };
+    if (isCancellation(error) || isCutShort(error)) return { status: 'cancelled' };
     if (error instanceof TemporalFailure) return { status: 'failed', error: describeFailure(error) };
     throw error;
   }
+}
+
+/** A step whose process died after the cancel was asked for: Temporal gives it to nobody again, so what it began is found out in closing. */
+function isCutShort(error: unknown): boolean {
+  return error instanceof ActivityFailure && error.retryState === 'CANCEL_REQUESTED';
 }
 
 interface Closing {
