@@ -23,7 +23,7 @@ const STEP = { activity: 'openEmail', activityId: '1', runId: 'r', attempt: 1 };
 function mail(change: Partial<MailEvidence> = {}): MailEvidence {
   const recipients = WITH_BCC?.recipients.map((address) => ({ address, role: 'to', state: 'sent', smtpCode: 250 })) ?? [];
   const plain = { plan: WITH_BCC ?? assert.fail(), id: 'a', status: 'succeeded', messageId: MESSAGE_ID, recipients, steps: [STEP, STEP] };
-  return { ...plain, isCancelAsked: false, cancelledAt: undefined, ...change };
+  return { ...plain, error: undefined, isCancelAsked: false, cancelledAt: undefined, ...change };
 }
 
 function entry(recipient: string, change: Partial<JournalEntry> = {}): JournalEntry {

@@ -12,7 +12,7 @@ const LedgerEntry = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cancelAsked'), id: z.string(), answer: z.number(), at: z.number() }),
   z.object({ type: z.literal('ended'), id: z.string(), status: z.string(), at: z.number() }),
 ]);
-const Operation = z.object({ status: z.string() });
+const Operation = z.object({ status: z.string(), error: z.object({ code: z.string() }).optional() });
 const Email = z.object({
   messageId: z.string(),
   recipients: z.array(z.object({ address: z.string(), role: z.string(), state: z.string(), smtpCode: z.number().optional() })),
@@ -27,6 +27,8 @@ export interface MailEvidence {
   readonly id: string;
   /** `missing` when the API does not know it. */
   readonly status: string;
+  /** The code of its error. */
+  readonly error: string | undefined;
   readonly messageId: string;
   readonly recipients: z.infer<typeof Email>['recipients'];
   readonly steps: z.infer<typeof Timeline>['data'];
@@ -74,15 +76,19 @@ export async function collectEvidence({ product, mails, ledgerFile, journalFile 
   };
 }
 
-async function askAbout(product: Product, id: string): Promise<Pick<MailEvidence, 'status' | 'messageId' | 'recipients' | 'steps'>> {
+async function askAbout(
+  product: Product,
+  id: string,
+): Promise<Pick<MailEvidence, 'status' | 'error' | 'messageId' | 'recipients' | 'steps'>> {
   const [operation, email, timeline] = [
     await read(product, `/v1/operations/${id}`),
     await read(product, `/v1/emails/${id}`),
     await read(product, `/v1/operations/${id}/timeline`),
   ];
-  if (operation.status !== 200) return { status: 'missing', messageId: '', recipients: [], steps: [] };
+  if (operation.status !== 200) return { status: 'missing', error: undefined, messageId: '', recipients: [], steps: [] };
   const { messageId, recipients } = Email.parse(email.body);
-  return { status: Operation.parse(operation.body).status, messageId, recipients, steps: Timeline.parse(timeline.body).data };
+  const { status, error } = Operation.parse(operation.body);
+  return { status, error: error?.code, messageId, recipients, steps: Timeline.parse(timeline.body).data };
 }
 
 async function read(product: Product, path: string): Promise<Answer> {

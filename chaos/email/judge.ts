@@ -45,9 +45,9 @@ export function judgeEmail({ mails, unacknowledged, journal }: EmailEvidence): V
   };
 }
 
-function judgeOperation({ id, plan, status, isCancelAsked }: MailEvidence): readonly string[] {
+function judgeOperation({ id, plan, status, error, isCancelAsked }: MailEvidence): readonly string[] {
   const name = `mail ${plan.ordinal} (${id})`;
-  if (UNCALLED_FOR.has(status)) return [`${name} is ${status}`];
+  if (UNCALLED_FOR.has(status)) return [`${name} is ${status}${error === undefined ? '' : `, ${error}`}`];
   if (!TERMINAL.has(status)) return [`${name} has not ended: ${status}`];
   if (status === 'cancelled' && !isCancelAsked) return [`${name} is cancelled, and nobody asked for it`];
   return [];
