@@ -78,7 +78,7 @@ export async function serveQueues(options: ServeOptions): Promise<Serving> {
   );
   const runs = workers.map((worker) => worker.run());
   if (options.queues.includes(TASK_QUEUES.core)) {
-    await warmUp(temporal);
+    await retryUntilDone(() => warmUp(temporal), { everyMs: RECONNECT_EVERY_MS, signal, onFailure: stopAtOwnFault });
     control = startControl(deps, temporal);
   }
   return {
@@ -101,6 +101,13 @@ function stop(worker: Worker): void {
 async function prepareNamespace({ log }: Dependencies, { connection, namespace }: TemporalConnection): Promise<void> {
   const commands = [...(await ensureNamespace(connection, namespace)), ...(await ensureSearchAttributes(connection, namespace))];
   if (commands.length > 0) log.error({ commands }, 'Temporal does not let us prepare the namespace; run these commands once');
+}
+
+/** A namespace that was made a moment ago may not be known everywhere yet; anything else ends the process. */
+function stopAtOwnFault(error: unknown, tries: number): void {
+  const isUnknown =
+    error instanceof Error && /namespace/i.test(error.name + error.message) && /not.?found/i.test(error.name + error.message);
+  if (!isUnknown || tries > 60) throw error;
 }
 
 /** The first workflow of a worker is slow; nobody's work should be it. */
