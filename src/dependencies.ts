@@ -43,7 +43,13 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     open: () => store.system.operations.countOpen(),
     clock,
   });
-  const activities = createActivities({ store, mailer, from: config.mail.from, onClosed: (closing) => countClosed(metrics, closing) });
+  const activities = createActivities({
+    store,
+    mailer,
+    from: config.mail.from,
+    publicUrl: config.http.publicUrl,
+    onClosed: (closing) => countClosed(metrics, closing),
+  });
   return {
     config,
     log,

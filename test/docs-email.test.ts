@@ -66,6 +66,10 @@ const CHECKS: Readonly<Record<string, (output: string) => Promise<void>>> = {
     assert.deepEqual([body.status, body.recipients[0].state], ['succeeded', 'sent']);
     assert.notEqual(body.operationId, body.id);
   },
+  'Bulk mail, and people who want none': async (output) => {
+    assert.match(output, /"suppressed":1/);
+    assert.deepEqual((await product.call('GET', '/v1/suppressions')).body.data, []);
+  },
   'With the temporal CLI': async () => assert.equal((await operation()).phase, 'put_off'),
   Look: async (output) => {
     assert.match(output, /Running/);

@@ -17,7 +17,7 @@ describe('a mail', () => {
   test('to one recipient is sent in one transaction', async () => {
     const { id } = await world.send({ to: 'Ada <ada@example.com>' });
     const { result } = await world.reaches(id, 'succeeded');
-    assert.deepEqual(result, { messageId: `<${id}@mail.nightshift>`, sent: 1, refused: 0, unknown: 0, cancelled: 0 });
+    assert.deepEqual(result, { messageId: `<${id}@mail.nightshift>`, sent: 1, refused: 0, suppressed: 0, unknown: 0, cancelled: 0 });
     assert.deepEqual(await world.recipients(id), ['ada@example.com: sent']);
     assert.deepEqual(world.arrived(id), ['ada@example.com']);
   });

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DeliveryReport, MailSession, Mailer, OutgoingMail } from '../adapters/mailer.ts';
 import { type EmailContent, type EmailEffect, emailEffects, emailMessageId } from '../contracts/email.ts';
+import { sealUnsubscribe, UNSUBSCRIBE_PLACEHOLDER } from '../contracts/email-unsubscribe.ts';
 import type { Opened, RunRef } from '../contracts/pure/operations.ts';
 import type { EffectRow } from '../store/effects.ts';
 import type { Store } from '../store/index.ts';
@@ -21,6 +22,8 @@ export interface EmailProgress {
   readonly createdAtMs: number;
   readonly sent: number;
   readonly refused: number;
+  /** Not sent, since these get no mail. */
+  readonly suppressed: number;
   readonly unknown: number;
   /** Recipients still to be served. */
   readonly pending: number;
@@ -39,6 +42,8 @@ export interface EmailActivityDeps {
   readonly mailer: Mailer;
   /** From header and envelope sender. */
   readonly from: string;
+  /** Where unsubscribe links lead. */
+  readonly publicUrl: string;
 }
 
 interface Job {
@@ -57,18 +62,11 @@ export function createEmailActivities(deps: EmailActivityDeps) {
     if (!opened.opened) return opened;
     const job = jobOf(deps, run, { input: opened.value.input, createdAt: opened.value.createdAt });
     if (job.planned.length > MAX_FIRST_TRY_RECIPIENTS)
-      return {
-        opened: true,
-        value: count(
-          job,
-          job.planned.map(() => 'pending'),
-          false,
-        ),
-      };
+      return { opened: true, value: count(job, { standings: job.planned.map(() => 'pending'), isPutOff: false }) };
     const rows = await claimEffects(store.effects, run, job.planned);
     // Asking what became of these may take longer than this step has.
     if (rows.some((row) => row.state === 'sending' || row.state === 'unknown'))
-      return { opened: true, value: count(job, rows.map(standingBeforeSending), false) };
+      return { opened: true, value: count(job, { standings: rows.map(standingBeforeSending), isPutOff: false }) };
     return { opened: true, value: await serve(deps, job, { rows, budgetMs: FIRST_TRY_BUDGET_MS, isSettling: false }) };
   }
 
@@ -126,10 +124,11 @@ interface Serving {
 
 async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSettling }: Serving): Promise<EmailProgress> {
   const session = deps.mailer.openSession();
-  const addressOf = new Map(job.planned.map((effect) => [effect.step, effect.address]));
+  const plannedOf = new Map(job.planned.map((effect) => [effect.step, effect]));
   const signal = Context.current().cancellationSignal;
   let isPutOff = false;
-  const party = partyOf({ mailer: deps.mailer, session, mail: job.mail, budgetMs, signal, addressOf }, () => {
+  const mailFor = await personaliser(deps, job);
+  const party = partyOf({ mailer: deps.mailer, session, mailFor, budgetMs, signal, plannedOf }, () => {
     isPutOff = true;
   });
   const context: EffectContext = { effects: deps.store.effects, run: job.run, party, signal, sleep: sleepInActivity };
@@ -144,35 +143,55 @@ async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSett
   } finally {
     await session.close();
   }
-  return count(job, standings, isPutOff);
+  return count(job, { standings, isPutOff, suppressed: rows.filter(isSuppressed).length });
+}
+
+/** The mail as each recipient gets it: bulk carries a link of their own, in headers for mail programs and where its author put it. */
+async function personaliser({ store, publicUrl }: EmailActivityDeps, { run, mail, planned }: Job): Promise<Post['mailFor']> {
+  if (!planned.some(({ reaches }) => reaches.bulk)) return () => mail;
+  const secret = await store.email.unsubscribeSecret(run.tenantId);
+  return (address) => {
+    const token = sealUnsubscribe(secret, { tenantId: run.tenantId, rootId: run.rootId, address: address.toLowerCase() });
+    const url = `${publicUrl}/unsubscribe/${token}`;
+    return {
+      ...mail,
+      ...(mail.html === undefined ? {} : { html: mail.html.replaceAll(UNSUBSCRIBE_PLACEHOLDER, url) }),
+      ...(mail.text === undefined ? {} : { text: mail.text.replaceAll(UNSUBSCRIBE_PLACEHOLDER, url) }),
+      // RFC 8058: with both, mail programs show a button that asks for no confirmation.
+      headers: { 'List-Unsubscribe': `<${url}>`, 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' },
+    };
+  };
 }
 
 interface Post {
   readonly mailer: Mailer;
   readonly session: MailSession;
-  readonly mail: OutgoingMail;
+  readonly mailFor: (address: string) => OutgoingMail;
   readonly budgetMs: number;
   readonly signal: AbortSignal;
-  readonly addressOf: ReadonlyMap<string, string>;
+  readonly plannedOf: ReadonlyMap<string, EmailEffect>;
 }
 
 function partyOf(post: Post, onPutOff: () => void): EffectParty {
-  const { mailer, session, mail, budgetMs, signal, addressOf } = post;
-  const recipientOf = (effect: EffectRow): string => {
-    const address = addressOf.get(effect.step);
-    if (address === undefined) throw ApplicationFailure.nonRetryable('An effect names no recipient of this mail.', 'AlreadyDone');
-    return address;
+  const { mailer, session, mailFor, budgetMs, signal, plannedOf } = post;
+  const planned = (effect: EffectRow): EmailEffect => {
+    const found = plannedOf.get(effect.step);
+    if (found === undefined) throw ApplicationFailure.nonRetryable('An effect names no recipient of this mail.', 'AlreadyDone');
+    return found;
   };
   const { lookup } = mailer;
   return {
     budgetMs,
     settleMs: mailer.settleMs,
     async send(effect, begin) {
-      const sent = sentOf(await session.deliver({ mail, recipient: recipientOf(effect), beforeBody: begin, signal }));
+      const { address } = planned(effect);
+      const sent = sentOf(await session.deliver({ mail: mailFor(address), recipient: address, beforeBody: begin, signal }));
       if (sent.state === 'not_done') onPutOff();
       return sent;
     },
-    ask: lookup === undefined ? undefined : patient((effect) => lookup(mail.messageId, recipientOf(effect))),
+    reaches: (effect) => planned(effect).reaches,
+    ask:
+      lookup === undefined ? undefined : patient((effect) => lookup(mailFor(planned(effect).address).messageId, planned(effect).address)),
   };
 }
 
@@ -212,13 +231,25 @@ function standingBeforeSending({ state }: EffectRow): Standing {
   return state === 'claimed' || state === 'unknown' ? 'pending' : state;
 }
 
-function count(job: Job, standings: readonly Standing[], isPutOff: boolean): EmailProgress {
+function isSuppressed({ state, response }: EffectRow): boolean {
+  return state === 'refused' && response?.['reason'] === 'suppressed';
+}
+
+interface Served {
+  readonly standings: readonly Standing[];
+  readonly isPutOff: boolean;
+  /** Of those refused, not by the mail server. */
+  readonly suppressed?: number;
+}
+
+function count(job: Job, { standings, isPutOff, suppressed = 0 }: Served): EmailProgress {
   const of = (...wanted: readonly Standing[]): number => standings.filter((standing) => wanted.includes(standing)).length;
   return {
     messageId: job.mail.messageId,
     createdAtMs: job.createdAtMs,
     sent: of('done'),
-    refused: of('refused'),
+    refused: of('refused') - suppressed,
+    suppressed,
     unknown: of('unknown'),
     pending: of('pending', 'sending'),
     isPutOff,

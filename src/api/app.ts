@@ -28,7 +28,10 @@ interface FeatureRoutes {
 
 /** Loaded only when it is on. */
 const FEATURE_ROUTES: Readonly<Record<Feature, FeatureRoutes>> = {
-  email: { prefixes: ['/v1/emails'], load: async () => (await import('./email.ts')).emailRoutes },
+  email: {
+    prefixes: ['/v1/emails', '/v1/suppressions', '/unsubscribe'],
+    load: async () => (await import('./email/index.ts')).emailRoutes,
+  },
 };
 
 /** The whole HTTP side of the product; listens to nothing by itself. */

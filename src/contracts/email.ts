@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import type { PlannedEffect } from './kinds.ts';
 import { Instant } from './operation.ts';
 
 const MAX_RECIPIENTS = 50;
 const MAX_HTML_CHARS = 500_000;
 
 /** One address, `ada@example.com` or `Ada <ada@example.com>`; no line breaks, so no header can be smuggled in. */
-const Address = z
+export const Address = z
   .string()
   .max(320)
   .regex(/^[^\r\n]*$/, 'must be on one line')
@@ -14,6 +15,8 @@ const Address = z
   .meta({ example: 'ada@example.com' });
 
 const AddressList = z.union([Address.transform((one) => [one]), z.array(Address).min(1).max(MAX_RECIPIENTS)]);
+
+export const EmailCategory = z.enum(['transactional', 'bulk']).meta({ id: 'EmailCategory' });
 
 /** What a mail is made of. One SMTP transaction and one effect per recipient; all carry the same Message-ID. */
 export const EmailContent = z.strictObject({
@@ -29,6 +32,11 @@ export const EmailContent = z.strictObject({
     .meta({ example: 'Hello' }),
   html: z.string().max(MAX_HTML_CHARS).optional(),
   text: z.string().max(MAX_HTML_CHARS).optional().meta({ example: 'It works.' }),
+  category: EmailCategory.optional().meta({
+    description:
+      '`bulk` mail can be refused by its recipients: it carries List-Unsubscribe with one-click, and `{{unsubscribeUrl}}` in html and ' +
+      'text becomes each recipient’s own link. Default `transactional`.',
+  }),
 });
 export type EmailContent = z.infer<typeof EmailContent>;
 
@@ -42,9 +50,11 @@ export function checkEmail(mail: EmailContent, context: z.core.$RefinementCtx): 
   }
 }
 
-export const RecipientState = z.enum(['pending', 'sending', 'sent', 'refused', 'cancelled', 'unknown']).meta({
+export const RecipientState = z.enum(['pending', 'sending', 'sent', 'refused', 'suppressed', 'cancelled', 'unknown']).meta({
   id: 'RecipientState',
-  description: '`unknown`: the server took the whole message, no answer came, and nobody could be asked.',
+  description:
+    '`suppressed`: the recipient is among the suppressions, so nothing was sent. `unknown`: the server took the whole message, no answer ' +
+    'came, and nobody could be asked.',
 });
 export type RecipientState = z.infer<typeof RecipientState>;
 
@@ -86,6 +96,7 @@ export const Email = z
     status: z.string(),
     messageId: z.string(),
     subject: z.string(),
+    category: EmailCategory,
     recipients: z.array(
       z.object({
         address: z.string(),
@@ -105,7 +116,8 @@ export const RetryNow = z.strictObject({ reason: z.string().max(500).optional() 
 export const EmailResult = z.object({
   messageId: z.string(),
   sent: z.int(),
-  refused: z.int(),
+  refused: z.int().meta({ description: 'By the mail server, for good.' }),
+  suppressed: z.int().meta({ description: 'Not sent, since these recipients are among the suppressions.' }),
   unknown: z.int(),
   cancelled: z.int(),
 });
@@ -115,20 +127,17 @@ export type EmailResult = z.infer<typeof EmailResult>;
 export function emailEffects(mail: EmailContent, rootId: string): readonly EmailEffect[] {
   const content = JSON.stringify([mail.to, mail.cc ?? [], mail.replyTo ?? '', mail.subject, mail.html ?? '', mail.text ?? '']);
   const digest = sha256(content);
+  const bulk = mail.category === 'bulk';
   return recipientsOf(mail).map(({ address, role }) => ({
     step: `send/${sha256(`${rootId}/${address.toLowerCase()}`).slice(0, 24)}`,
     digest,
+    reaches: { address: address.toLowerCase(), bulk },
     address,
     role,
   }));
 }
 
-export interface EmailEffect extends Recipient {
-  /** Name of the effect within the operation. */
-  readonly step: string;
-  /** Hash of what would be sent: a done effect under another digest can't be redone. */
-  readonly digest: string;
-}
+export type EmailEffect = Recipient & Required<PlannedEffect>;
 
 /** RFC 5322 Message-ID, the same for every recipient and every attempt. */
 export function emailMessageId(rootId: string): string {

@@ -7,6 +7,15 @@ import type { TaskQueue } from './pure/task-queues.ts';
 export interface PlannedEffect {
   readonly step: string;
   readonly digest: string;
+  /** Whom it reaches. Looked up among the suppressed when it is claimed and again when it begins. */
+  readonly reaches?: Reach;
+}
+
+export interface Reach {
+  /** In small letters. */
+  readonly address: string;
+  /** Whether it is bulk, which people can refuse alone. */
+  readonly bulk: boolean;
 }
 
 /** A kind of operation: everything that routes, dispatcher, OpenAPI and tests need to know of it. */

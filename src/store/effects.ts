@@ -1,5 +1,5 @@
 import { type Kysely, type Selectable, sql } from 'kysely';
-import type { PlannedEffect } from '../contracts/kinds.ts';
+import type { PlannedEffect, Reach } from '../contracts/kinds.ts';
 import { withTenant } from './database.ts';
 import type { Database, EffectState } from './schema.ts';
 
@@ -16,6 +16,11 @@ export interface ClaimRequest {
   readonly tenantId: string;
   readonly operationId: string;
   readonly effects: readonly PlannedEffect[];
+  readonly nowMs: number;
+}
+
+export interface Reaching {
+  readonly reaches: Reach;
   readonly nowMs: number;
 }
 
@@ -53,11 +58,14 @@ export function createEffectsStore(db: Kysely<Database>) {
     }
   }
 
-  /** The compare-and-set directly before the first irrevocable byte; `budgetMs` is how long the sender may take. */
-  async function begin(ref: EffectRef, budgetMs: number): Promise<boolean> {
-    const { rows } = await sql<{ begun: boolean }>`select begin_effect(${JSON.stringify({ ...ref, budgetMs })}::jsonb) as begun`.execute(
-      db,
-    );
+  /**
+   * The compare-and-set directly before the first irrevocable byte; `budgetMs` is how long the sender may take. False as well when whom
+   * it reaches has been suppressed meanwhile; then the effect is refused.
+   */
+  async function begin(ref: EffectRef, budgetMs: number, reaching?: Reaching): Promise<boolean> {
+    const now = reaching === undefined ? undefined : new Date(reaching.nowMs);
+    const parameters = JSON.stringify({ ...ref, budgetMs, reaches: reaching?.reaches, now });
+    const { rows } = await sql<{ begun: boolean }>`select begin_effect(${parameters}::jsonb) as begun`.execute(db);
     return rows[0]?.begun === true;
   }
 

@@ -3,6 +3,7 @@ import { createApiKeysStore } from './api-keys.ts';
 import { createAuditStore } from './audit.ts';
 import type { Databases } from './database.ts';
 import { createEffectsStore } from './effects.ts';
+import { createEmailStore } from './email.ts';
 import { createEventsStore } from './events.ts';
 import { createLifecycleStore } from './lifecycle.ts';
 import { createOperationsStore } from './operations.ts';
@@ -25,6 +26,7 @@ export function createStore(databases: Databases, bridge: DispatchBridge) {
     operations: { ...accepting, ...createVerbsStore({ db, audit, bridge, operations: accepting }) },
     lifecycle: createLifecycleStore(db),
     effects: createEffectsStore(db),
+    email: createEmailStore({ db, audit }),
     streams: createStreamsStore(databases),
     events: createEventsStore(db),
     timeline: createTimelineStore(db),

@@ -17,6 +17,8 @@ export interface Database {
   subject_key: SubjectKeyTable;
   audit_entry: AuditEntryTable;
   idempotency: IdempotencyTable;
+  suppression: SuppressionTable;
+  email_secret: EmailSecretTable;
 }
 
 type Json<T> = ColumnType<T, string, string>;
@@ -211,5 +213,22 @@ interface IdempotencyTable {
   status: number;
   object_type: string;
   object_id: string;
+  created_at: Date;
+}
+
+interface SuppressionTable {
+  id: string;
+  tenant_id: string;
+  address: string;
+  scope: 'all' | 'bulk';
+  reason: 'unsubscribed' | 'bounced' | 'complained' | 'manual';
+  created_at: Date;
+  updated_at: Date;
+  expires_at: Date | null;
+}
+
+interface EmailSecretTable {
+  tenant_id: string;
+  secret: Buffer;
   created_at: Date;
 }

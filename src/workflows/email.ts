@@ -71,8 +71,8 @@ async function sendAll(first: EmailProgress, control: OperationControl, retry: R
   return outcomeOf(progress);
 }
 
-function outcomeOf({ messageId, sent, refused, unknown, pending }: EmailProgress): Outcome {
-  const result = { messageId, sent, refused: refused + pending, unknown, cancelled: 0 };
+function outcomeOf({ messageId, sent, refused, suppressed, unknown, pending }: EmailProgress): Outcome {
+  const result = { messageId, sent, refused: refused + pending, suppressed, unknown, cancelled: 0 };
   if (unknown > 0) {
     const message = `The server took the whole mail and did not answer, and nobody could be asked. Recipients: ${unknown}.`;
     return { status: 'unknown', error: { code: 'outcome_unknown', message, retryable: true }, result };
@@ -87,6 +87,13 @@ function outcomeOf({ messageId, sent, refused, unknown, pending }: EmailProgress
     return {
       status: 'failed',
       error: { code: 'put_off', message: `Recipients put off for 24 hours: ${pending}.`, retryable: true },
+      result,
+    };
+  // Whoever refused to be reached is no failure, unless nobody is left.
+  if (suppressed > 0 && sent === 0)
+    return {
+      status: 'failed',
+      error: { code: 'suppressed', message: `All recipients are suppressed: ${suppressed}.`, retryable: false },
       result,
     };
   return { status: 'succeeded', result };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { type Answer, type CallOptions, START, assertProblem, startApi } from './fixture.ts';
 
-type ObjectType = 'operation' | 'email' | 'user' | 'apiKey' | 'token' | 'tenant';
+type ObjectType = 'operation' | 'email' | 'suppression' | 'user' | 'apiKey' | 'token' | 'tenant';
 
 /** What this test knows of an operation of the OpenAPI document. */
 interface Row {
@@ -37,6 +37,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   signalOperation: WORK,
   sendEmail: { callers: 'tokens', starts: true },
   getEmail: { callers: 'tokens', object: 'email' },
+  listSuppressions: { callers: 'keys', lists: 'suppression' },
+  createSuppression: { callers: 'keys' },
+  removeSuppression: { callers: 'keys', object: 'suppression' },
+  showUnsubscribe: { callers: 'public' },
+  unsubscribe: { callers: 'public' },
   listEvents: { callers: 'keys' },
   putUser: { callers: 'keys', object: 'user', makesIt: true },
   getUser: { callers: 'keys', object: 'user' },
@@ -69,6 +74,7 @@ interface Described {
 const NOBODYS: Readonly<Record<ObjectType, string>> = {
   operation: '019ab6a0-7c00-7000-8000-000000000001',
   email: '019ab6a0-7c00-7000-8000-000000000001',
+  suppression: '019ab6a0-7c00-7000-8000-000000000001',
   user: 'u_nobody',
   apiKey: 'zzzzzzzz',
   token: 'zzzzzzzz',
@@ -87,6 +93,10 @@ const operations = Object.entries<Record<string, Described>>(document.paths).fla
 async function make(type: ObjectType, { id: tenantId, key }: { readonly id: string; readonly key: string }): Promise<string> {
   if (type === 'operation' || type === 'email')
     return (await api.call('POST', '/v1/operations', { key, body: { ...START, ownerSubject: 'u_1' } })).body.id;
+  if (type === 'suppression') {
+    const body = { address: `${crypto.randomUUID()}@example.com` };
+    return (await api.call('POST', '/v1/suppressions', { key, body })).body.id;
+  }
   if (type === 'apiKey') return (await api.newKey(tenantId, ['*'])).id;
   if (type === 'token') return (await api.newToken(tenantId)).id;
   if (type === 'tenant') return tenantId;
@@ -95,7 +105,7 @@ async function make(type: ObjectType, { id: tenantId, key }: { readonly id: stri
   return id;
 }
 
-const TYPES = ['operation', 'email', 'user', 'apiKey', 'token', 'tenant'] as const;
+const TYPES = ['operation', 'email', 'suppression', 'user', 'apiKey', 'token', 'tenant'] as const;
 const own = new Map<ObjectType, string>();
 const foreign = new Map<ObjectType, string>();
 for (const type of TYPES) {

@@ -37,6 +37,7 @@ function fakeActivities(diary: Diary, takenAfterMs: number): EmailActivities & O
       createdAtMs,
       sent: isTaken ? 1 : 0,
       refused: 0,
+      suppressed: 0,
       unknown: 0,
       pending: isTaken ? 0 : 1,
       isPutOff: !isTaken,

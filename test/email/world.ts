@@ -30,6 +30,8 @@ export interface MailWorld {
   send(mail: object, headers?: Readonly<Record<string, string>>): Promise<Operation>;
   /** A call as the tenant of this file. */
   readonly call: Call;
+  /** A call without a key, as a browser or a mail program makes it; with a form as its body. */
+  visit(method: string, path: string, form?: string): Promise<Answer>;
   /** Waits until the operation has one of these statuses. */
   reaches(id: string, ...statuses: readonly string[]): Promise<Operation>;
   /** Waits until the operation shows this phase. */
@@ -98,6 +100,8 @@ export function useMailWorld(): MailWorld {
       return answer.body as Operation; // what the route answers
     },
     call,
+    visit: (method, path, form) =>
+      api.call(method, path, { body: form, headers: form === undefined ? {} : { 'Content-Type': 'application/x-www-form-urlencoded' } }),
     reaches: (id, ...statuses) => until(id, ({ status }) => statuses.includes(status)),
     shows: (id, phase) => until(id, (operation) => operation.phase === phase),
     async recipients(rootId) {

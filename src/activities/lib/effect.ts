@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import type { PlannedEffect } from '../../contracts/kinds.ts';
+import type { PlannedEffect, Reach } from '../../contracts/kinds.ts';
 import type { RunRef } from '../../contracts/pure/operations.ts';
 import type { EffectEnd, EffectRow, EffectsStore } from '../../store/effects.ts';
 
@@ -28,6 +28,8 @@ export interface EffectParty {
   readonly send: (effect: EffectRow, begin: () => Promise<number>) => Promise<Sent>;
   /** Asks the other side whether it happened; absent where nobody can be asked. */
   readonly ask?: ((effect: EffectRow) => Promise<'accepted' | 'absent' | 'unknown'>) | undefined;
+  /** Whom the effect reaches, where people can refuse to be reached. */
+  readonly reaches?: ((effect: EffectRow) => Reach) | undefined;
   /** How long a sender may take from `begin` to the answer, in milliseconds. */
   readonly budgetMs: number;
   /** How long after the sender's time is up something may still arrive, in milliseconds. */
@@ -120,8 +122,14 @@ async function ask(context: EffectContext, effect: EffectRow): Promise<'accepted
 }
 
 async function sendAnew(context: EffectContext, effect: EffectRow): Promise<Standing> {
-  const [claimed] = await claimEffects(context.effects, context.run, [{ step: effect.step, digest: effect.request_digest }]);
+  const [claimed] = await claimEffects(context.effects, context.run, [planOf(context, effect)]);
+  if (claimed?.state === 'refused') return 'refused';
   return claimed?.state === 'claimed' ? send(context, claimed) : 'sending';
+}
+
+function planOf({ party }: EffectContext, effect: EffectRow): PlannedEffect {
+  const reaches = party.reaches?.(effect);
+  return { step: effect.step, digest: effect.request_digest, ...(reaches === undefined ? {} : { reaches }) };
 }
 
 async function send(context: EffectContext, effect: EffectRow): Promise<Standing> {
@@ -131,8 +139,10 @@ async function send(context: EffectContext, effect: EffectRow): Promise<Standing
     signal.throwIfAborted();
     // Read before the row is written, so that the sender's time is up no later than the row says.
     const deadline = performance.now() + party.budgetMs;
-    hasBegun = await effects.begin(refOf(effect), party.budgetMs);
-    if (!hasBegun) throw new EffectLostError('another attempt holds this effect, or its operation has ended');
+    const reaches = party.reaches?.(effect);
+    const reaching = reaches === undefined ? undefined : { reaches, nowMs: context.run.nowMs };
+    hasBegun = await effects.begin(refOf(effect), party.budgetMs, reaching);
+    if (!hasBegun) throw new EffectLostError('another attempt holds this effect, its operation has ended, or nobody may be reached by it');
     return deadline;
   };
   const sent = await party.send(effect, begin);

@@ -1,18 +1,18 @@
-import { Email, type EmailContent, emailEffects, emailMessageId, type RecipientState } from '../contracts/email.ts';
-import { KINDS } from '../contracts/kinds.ts';
-import { UuidParams } from '../contracts/routes.ts';
-import type { EffectRow } from '../store/effects.ts';
-import type { OperationRow } from '../store/operations.ts';
-import type { ApiContext } from './lib/context.ts';
-import { HttpProblem } from './lib/problems.ts';
-import { type Route, tenantRoute } from './lib/route.ts';
-import { sees } from './lib/visibility.ts';
-import { exampleOperation, splitStartBody, startBodyOf, startedResponses, startOperation } from './lib/start.ts';
+import { Email, type EmailContent, emailEffects, emailMessageId, type RecipientState } from '../../contracts/email.ts';
+import { KINDS } from '../../contracts/kinds.ts';
+import { UuidParams } from '../../contracts/routes.ts';
+import type { EffectRow } from '../../store/effects.ts';
+import type { OperationRow } from '../../store/operations.ts';
+import type { ApiContext } from '../lib/context.ts';
+import { HttpProblem } from '../lib/problems.ts';
+import { type Route, tenantRoute } from '../lib/route.ts';
+import { sees } from '../lib/visibility.ts';
+import { exampleOperation, splitStartBody, startBodyOf, startedResponses, startOperation } from '../lib/start.ts';
 
 const TAG = 'E-mail';
 const kind = KINDS.email;
 
-export function emailRoutes(ctx: ApiContext): Route[] {
+export function mailRoutes(ctx: ApiContext): Route[] {
   return [sendRoute(ctx), getRoute(ctx)];
 }
 
@@ -61,6 +61,7 @@ function getRoute(ctx: ApiContext): Route {
           status: 'succeeded',
           messageId: emailMessageId(id),
           subject: 'Hello',
+          category: 'transactional',
           recipients: [{ address: 'ada@example.com', role: 'to', state: 'sent', smtpCode: 250, updatedAt: '2026-11-24T22:00:00.020Z' }],
         },
       },
@@ -95,6 +96,7 @@ function presentEmail({ row, effects, createdAt }: Mail): Email {
     status: row.status,
     messageId: emailMessageId(row.root_id),
     subject: content.subject,
+    category: content.category ?? 'transactional',
     recipients: emailEffects(content, row.root_id).map(({ step, address, role }) => {
       const effect = byStep.get(step);
       const code = effect?.response?.['smtpCode'];
@@ -114,7 +116,7 @@ function stateOf(effect: EffectRow | undefined, row: OperationRow): RecipientSta
     case 'done':
       return 'sent';
     case 'refused':
-      return effect.response?.['reason'] === 'cancelled' ? 'cancelled' : 'refused';
+      return refusalOf(effect);
     case 'sending':
       return 'sending';
     case 'unknown':
@@ -123,4 +125,9 @@ function stateOf(effect: EffectRow | undefined, row: OperationRow): RecipientSta
     case undefined:
       return row.status === 'cancelled' || row.status === 'expired' ? 'cancelled' : 'pending';
   }
+}
+
+function refusalOf({ response }: EffectRow): RecipientState {
+  const reason = response?.['reason'];
+  return reason === 'cancelled' || reason === 'suppressed' ? reason : 'refused';
 }
