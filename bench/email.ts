@@ -56,7 +56,7 @@ export async function benchEmail(size: BenchSize): Promise<boolean> {
     ...both('bare', 'bare nodemailer'),
     { name: 'peak memory of all processes', unit: 'MB', ...spreadOf([peakBytes / 2 ** 20]) },
   ];
-  return report('email', figures, size);
+  return report('email', figures, { ...size, tree: undefined });
 }
 
 async function productRun(

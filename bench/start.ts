@@ -57,7 +57,7 @@ export async function benchStart(size: BenchSize): Promise<boolean> {
   const scheduled = await measureScheduled(world);
   const figures: Figure[] = [...pairs, ...(await measureLoads(sides, size)), await eagerShare(world), ...scheduled];
   for (const { client } of Object.values(sides)) client.close();
-  return report('start', figures, size);
+  return report('start', figures, { ...size, tree: undefined });
 }
 
 type Sides = Readonly<Record<'product' | 'keyed' | 'baseline', Side>>;
