@@ -82,7 +82,7 @@ export function readEnvironment(): Environment {
  * @throws {ConfigError} naming every wrong setting
  */
 export function loadConfig(environment: Environment = readEnvironment()): Config {
-  const set = parse(environment, ['DATABASE_URL']);
+  const set = parse(environment, ['DATABASE_URL', 'SMTP_URL']);
   const databaseUrl = set.DATABASE_URL ?? '';
   const host = set.HOST ?? '127.0.0.1';
   const apiPort = set.PORT ?? 7460;

@@ -17,6 +17,7 @@ import { workflowBundlePath } from './temporal/bundle-cache.ts';
 import { installRuntime, serveQueues, type Serving } from './temporal/serve.ts';
 
 const DATABASE_RETRY_MS = 300;
+const TEMPORAL_ANSWERS_WITHIN_MS = 1_000;
 /** Without a supervisor the servers go too: what can't be finished at once goes on after the next start. */
 const ORPHAN_GRACE_MS = 2_000;
 
@@ -109,11 +110,19 @@ async function health({ store, clock }: Dependencies, serving: Serving | undefin
     ({ count }) => ({ ok: true, detail: `${count} waiting for Temporal` }),
     () => ({ ok: false, detail: 'The database cannot be reached.' }),
   );
-  const core =
-    serving === undefined
-      ? { ok: false, detail: 'Temporal cannot be reached yet, or the first workflow has not run. Work is accepted and waits.' }
-      : { ok: true };
-  return { ready: database.ok && core.ok, checks: { database, core } };
+  if (serving === undefined) {
+    const detail = 'Temporal cannot be reached yet, or the first workflow has not run. Work is accepted and waits.';
+    return { ready: false, checks: { database, core: { ok: false, detail } } };
+  }
+  const { client, connection } = serving.temporal;
+  const core = await client
+    .withDeadline(Date.now() + TEMPORAL_ANSWERS_WITHIN_MS, () => connection.workflowService.getSystemInfo({}))
+    .then(
+      () => ({ ok: true }),
+      () => ({ ok: false, detail: 'Temporal cannot be reached at present. Work is accepted and waits.' }),
+    );
+  // Requests are still taken while Temporal is away, so a load balancer must not turn them down.
+  return { ready: database.ok, checks: { database, core } };
 }
 
 function temporalUiLink({ temporal }: Config, uiUrl: string): (workflowId: string) => string {

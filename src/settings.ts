@@ -198,14 +198,14 @@ export const settingsSchema = z.object({
   }),
   STORAGE_URL: setting(url('file:', 's3:'), {
     group: 'Outside',
-    description: 'Where the bytes of files live: file: with a folder, such as file:///var/lib/nightshift/files.',
+    description: 'No feature uses it yet. Where the bytes of files live: file: with a folder, such as file:///var/lib/nightshift/files.',
     unset: 'files in DATA_DIR',
     secret: true,
   }),
   EGRESS_TARGETS: setting(egressTargets, {
     group: 'Outside',
     description:
-      'Inner hosts that calls and webhooks may reach, as name=origin with commas: app=http://app.internal:3000. Other targets must be public.',
+      'No feature uses it yet. Inner hosts that calls and webhooks may reach, as name=origin with commas: app=http://app.internal:3000. Other targets must be public.',
     unset: 'none',
   }),
   FEATURES: setting(features, {

@@ -8,6 +8,7 @@ import { FEATURES } from '../src/contracts/features.ts';
 import { describeSettings } from '../src/settings.ts';
 
 const DATABASE_URL = 'postgres://app:secret@db.internal/nightshift';
+const SMTP_URL = 'smtp://mail.internal';
 
 function messageOf(environment: Record<string, string>): string {
   try {
@@ -20,8 +21,8 @@ function messageOf(environment: Record<string, string>): string {
 }
 
 describe('settings', () => {
-  it('have defaults for everything but the database', () => {
-    const config = loadConfig({ DATABASE_URL });
+  it('have defaults for everything but the database and the mail server', () => {
+    const config = loadConfig({ DATABASE_URL, SMTP_URL });
     assert.equal(config.http.host, '127.0.0.1');
     assert.equal(config.http.publicUrl, 'http://127.0.0.1:7460');
     assert.equal(config.database.ownerUrl, DATABASE_URL);
@@ -34,6 +35,7 @@ describe('settings', () => {
   it('are read from the environment, with units', () => {
     const config = loadConfig({
       DATABASE_URL,
+      SMTP_URL,
       PORT: '8080',
       PUBLIC_URL: 'https://night.example.com/',
       CORS_ORIGINS: 'https://a.example.com, https://b.example.com',
@@ -50,7 +52,7 @@ describe('settings', () => {
   });
 
   it('count as unset when empty, as in a copied .env.example', () => {
-    assert.equal(loadConfig({ DATABASE_URL, PORT: '', SMTP_URL: ' ' }).http.port, 7460);
+    assert.equal(loadConfig({ DATABASE_URL, SMTP_URL, PORT: '', MAIL_FROM: ' ' }).http.port, 7460);
   });
 
   it('are all named in one message when wrong', () => {

@@ -107,6 +107,17 @@ describe('a recipient whom the server puts off', () => {
   });
 });
 
+test('a mail that expires while it is put off is not sent any more', async () => {
+  world.plan([undefined]);
+  world.always({ at: 'rcpt', act: 451 });
+  const expiresAt = new Date(Date.now() + 3_000).toISOString();
+  const { id } = await world.send({ to: ['a@example.com', 'b@example.com'], expiresAt });
+  await world.reaches(id, 'expired');
+  world.always(undefined);
+  assert.deepEqual(await world.recipients(id), ['a@example.com: sent', 'b@example.com: cancelled']);
+  assert.deepEqual(world.arrived(id), ['a@example.com']);
+});
+
 describe('a recipient whom the server refuses', () => {
   test('ends the mail as failed, with the others sent', async () => {
     world.plan([undefined, REFUSED]);

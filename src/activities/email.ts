@@ -13,6 +13,8 @@ import { createProgress } from './lib/progress.ts';
 /** More recipients than this go to the mail queue at once; fewer are tried in the opening step, which may take 2 s in all. */
 const MAX_FIRST_TRY_RECIPIENTS = 2;
 const FIRST_TRY_BUDGET_MS = 1_200;
+/** Connecting included: the step may take 2 s in all. */
+const FIRST_TRY_MS = 1_400;
 const BUDGET_MS = 30_000;
 /** Pauses between questions to a mailbox that does not answer; afterwards nobody knows. */
 const ASK_AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
@@ -29,6 +31,9 @@ export interface EmailProgress {
   readonly pending: number;
   /** The server put recipients off: wait before the next try. */
   readonly isPutOff: boolean;
+  /** `expiresAt` has passed: nothing more is begun. */
+  readonly isExpired: boolean;
+  readonly expiresAtMs?: number;
 }
 
 export interface SendEmailRequest {
@@ -51,6 +56,7 @@ interface Job {
   readonly mail: OutgoingMail;
   readonly planned: readonly EmailEffect[];
   readonly createdAtMs: number;
+  readonly expiresAtMs?: number;
 }
 
 export function createEmailActivities(deps: EmailActivityDeps) {
@@ -61,13 +67,17 @@ export function createEmailActivities(deps: EmailActivityDeps) {
     const opened = await store.lifecycle.open(run);
     if (!opened.opened) return opened;
     const job = jobOf(deps, run, { input: opened.value.input, createdAt: opened.value.createdAt });
-    if (job.planned.length > MAX_FIRST_TRY_RECIPIENTS)
+    // A server that is slow to greet or to answer needs the patience of the mail queue; so does one that could not be asked afterwards.
+    if (job.planned.length > MAX_FIRST_TRY_RECIPIENTS || Context.current().info.attempt > 1 || deps.mailer.lookup === undefined)
       return { opened: true, value: count(job, { standings: job.planned.map(() => 'pending'), isPutOff: false }) };
     const rows = await claimEffects(store.effects, run, job.planned);
     // Asking what became of these may take longer than this step has.
     if (rows.some((row) => row.state === 'sending' || row.state === 'unknown'))
       return { opened: true, value: count(job, { standings: rows.map(standingBeforeSending), isPutOff: false }) };
-    return { opened: true, value: await serve(deps, job, { rows, budgetMs: FIRST_TRY_BUDGET_MS, isSettling: false }) };
+    return {
+      opened: true,
+      value: await serve(deps, job, { rows, budgetMs: FIRST_TRY_BUDGET_MS, isSettling: false, limitMs: FIRST_TRY_MS }),
+    };
   }
 
   /**
@@ -77,6 +87,7 @@ export function createEmailActivities(deps: EmailActivityDeps) {
   async function sendEmail({ run, isSettling }: SendEmailRequest): Promise<EmailProgress> {
     return withHeartbeat(async () => {
       const job = await loadJob(deps, run);
+      if (!isSettling && job.expiresAtMs !== undefined && job.expiresAtMs <= run.nowMs) return expired(store, job);
       const rows = isSettling ? await begunOf(store, job) : await claimEffects(store.effects, run, job.planned);
       return serve(deps, job, { rows, budgetMs: BUDGET_MS, isSettling });
     });
@@ -90,7 +101,8 @@ export type EmailActivities = ReturnType<typeof createEmailActivities>;
 async function loadJob(deps: EmailActivityDeps, run: RunRef): Promise<Job> {
   const row = await deps.store.operations.get(run.tenantId, run.operationId);
   if (row === undefined) throw ApplicationFailure.nonRetryable('The operation does not exist.', 'NotOpen');
-  return jobOf(deps, run, { input: row.input, createdAt: row.created_at });
+  const job = jobOf(deps, run, { input: row.input, createdAt: row.created_at });
+  return row.expires_at === null ? job : { ...job, expiresAtMs: row.expires_at.getTime() };
 }
 
 function jobOf({ from }: EmailActivityDeps, run: RunRef, row: { readonly input: unknown; readonly createdAt: Date }): Job {
@@ -116,16 +128,29 @@ async function begunOf(store: Store, { run, planned }: Job): Promise<EffectRow[]
   return (await store.effects.ofRoot(run.tenantId, run.rootId)).filter((row) => steps.has(row.step));
 }
 
+/** Too late: how it stands, with nothing begun. */
+async function expired(store: Store, job: Job): Promise<EmailProgress> {
+  const byStep = new Map((await begunOf(store, job)).map((row) => [row.step, row]));
+  const standings = job.planned.map(({ step }): Standing => {
+    const state = byStep.get(step)?.state ?? 'claimed';
+    return state === 'claimed' ? 'pending' : state;
+  });
+  return { ...count(job, { standings, isPutOff: false }), isExpired: true };
+}
+
 interface Serving {
   readonly rows: readonly EffectRow[];
   readonly budgetMs: number;
   readonly isSettling: boolean;
+  /** After this long nothing more is begun, and what has not come to the body is broken off. */
+  readonly limitMs?: number;
 }
 
-async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSettling }: Serving): Promise<EmailProgress> {
+async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSettling, limitMs }: Serving): Promise<EmailProgress> {
   const session = deps.mailer.openSession();
   const plannedOf = new Map(job.planned.map((effect) => [effect.step, effect]));
-  const signal = Context.current().cancellationSignal;
+  const cancelled = Context.current().cancellationSignal;
+  const signal = limitMs === undefined ? cancelled : AbortSignal.any([cancelled, AbortSignal.timeout(limitMs)]);
   let isPutOff = false;
   const mailFor = await personaliser(deps, job);
   const party = partyOf({ mailer: deps.mailer, session, mailFor, budgetMs, signal, plannedOf }, () => {
@@ -253,5 +278,7 @@ function count(job: Job, { standings, isPutOff, suppressed = 0 }: Served): Email
     unknown: of('unknown'),
     pending: of('pending', 'sending'),
     isPutOff,
+    isExpired: false,
+    ...(job.expiresAtMs === undefined ? {} : { expiresAtMs: job.expiresAtMs }),
   };
 }

@@ -43,7 +43,7 @@ export type EmailContent = z.infer<typeof EmailContent>;
 /** What a schema of single fields can't say; reported on the field that must change. */
 export function checkEmail(mail: EmailContent, context: z.core.$RefinementCtx): void {
   if (mail.html === undefined && mail.text === undefined) {
-    context.addIssue({ code: 'custom', path: ['text'], message: 'give html, text or both' });
+    context.addIssue({ code: 'custom', path: ['text'], message: 'is required when html is missing' });
   }
   if (recipientsOf(mail).length > MAX_RECIPIENTS) {
     context.addIssue({ code: 'custom', path: ['to'], message: `at most ${MAX_RECIPIENTS} recipients in all` });

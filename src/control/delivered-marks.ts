@@ -9,8 +9,15 @@ export interface DeliveredMarks extends AsyncDisposable {
   add(delivered: Delivered): void;
 }
 
+export interface MarkOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Messages were marked: the next ones of their workflows may go out. */
+  readonly onMessages: () => void;
+}
+
 /** Marks rows as delivered, many in one statement. A mark that is lost with the process means that the row is delivered again. */
-export function startDeliveredMarks(store: DispatchStore, { clock, log }: { readonly clock: Clock; readonly log: Logger }): DeliveredMarks {
+export function startDeliveredMarks(store: DispatchStore, { clock, log, onMessages }: MarkOptions): DeliveredMarks {
   const waiting: Delivered[] = [];
 
   async function turn(): Promise<boolean> {
@@ -21,6 +28,7 @@ export function startDeliveredMarks(store: DispatchStore, { clock, log }: { read
       waiting.unshift(...batch);
       throw error;
     }
+    if (batch.some(({ outcome }) => outcome === 'delivered' || outcome === 'gone')) onMessages();
     return false;
   }
 

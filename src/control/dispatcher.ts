@@ -32,7 +32,7 @@ export interface RunningDispatcher extends Dispatcher, AsyncDisposable {
  */
 export function startDispatcher(deps: DispatcherDeps): RunningDispatcher {
   const { store, clock, log, pollMs } = deps;
-  const marks = startDeliveredMarks(store, { clock, log });
+  const marks = startDeliveredMarks(store, { clock, log, onMessages: () => turns.wake() });
   const gate = createStartGate(deps.maxUnopenedStarts, opened);
   /** More is due than there is room for: what is accepted now queues behind it. */
   let isBehind = false;

@@ -57,7 +57,10 @@ export async function choosePorts(wishes: readonly PortWish[]): Promise<{ readon
 export async function canListen(host: string, port: number): Promise<boolean> {
   const server = createServer();
   const listening = Promise.withResolvers<boolean>();
-  server.once('error', () => listening.resolve(false));
+  server.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE' || error.code === 'EACCES') listening.resolve(false);
+    else listening.reject(new LaunchError(`HOST=${host} is no address that this machine can listen on (${error.code ?? error.message}).`));
+  });
   server.listen({ host, port, exclusive: true }, () => listening.resolve(true));
   const isFree = await listening.promise;
   await new Promise((resolve) => server.close(resolve));

@@ -72,6 +72,7 @@ async function requestCancel(
     if (row.status === 'cancelled' || row.status === 'cancelling') return { outcome: row.status, operation: row };
     if (isTerminal(row)) return { outcome: 'finished' as const, operation: row };
     if (row.run_id === null) {
+      await recordVerb(parts, { tx, row }, { ...request, name: 'cancel' });
       await finishUnopened(tx, row, request);
       return { outcome: 'cancelled' as const, operation: await read(tx, row.id) };
     }
@@ -102,13 +103,11 @@ async function signal(
     const paused = request.name === MESSAGES.pause ? true : request.name === MESSAGES.resume ? false : row.paused;
     await tx.updateTable('operation').set({ paused, updated_at: request.now }).where('id', '=', row.id).execute();
     if (paused !== row.paused) await appendStep({ tx, row }, { status: row.status, phase: row.phase, paused }, request.now);
-    const payload = {
-      ...request.payload,
-      actor: request.actor.actor,
-      ...(request.reason === undefined ? {} : { reason: request.reason }),
-    };
+    // A reason is free text: it is kept as a hash with the audit row, and does not go to Temporal.
+    const { reason = request.reason, ...fields } = request.payload;
+    const payload = { ...fields, actor: request.actor.actor };
     await insertMessage({ tx, row }, { verb: 'signal', name: request.name, payload, now: request.now });
-    await recordVerb(parts, { tx, row }, request);
+    await recordVerb(parts, { tx, row }, typeof reason === 'string' ? { ...request, reason } : request);
     return { outcome: 'sent' as const, operation: { ...row, paused } };
   });
   if (answer?.outcome === 'sent') parts.bridge.wake();

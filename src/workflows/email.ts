@@ -56,7 +56,8 @@ async function sendAll(first: EmailProgress, control: OperationControl, retry: R
     if (progress.isPutOff) {
       const now = control.run().nowMs;
       if (now >= giveUpAt) break;
-      const durationMs = Math.min(FIRST_DELAY_MS * 2 ** round, MAX_DELAY_MS, giveUpAt - now);
+      const leftMs = Math.min(giveUpAt, progress.expiresAtMs ?? giveUpAt) - now;
+      const durationMs = Math.max(0, Math.min(FIRST_DELAY_MS * 2 ** round, MAX_DELAY_MS, leftMs));
       await control.wait({
         durationMs,
         phase: 'put_off',
@@ -67,16 +68,18 @@ async function sendAll(first: EmailProgress, control: OperationControl, retry: R
     }
     await control.checkpoint();
     progress = await mail.sendEmail({ run: control.run(), isSettling: false });
+    if (progress.isExpired) break;
   }
   return outcomeOf(progress);
 }
 
-function outcomeOf({ messageId, sent, refused, suppressed, unknown, pending }: EmailProgress): Outcome {
+function outcomeOf({ messageId, sent, refused, suppressed, unknown, pending, isExpired }: EmailProgress): Outcome {
   const result = { messageId, sent, refused: refused + pending, suppressed, unknown, cancelled: 0 };
   if (unknown > 0) {
     const message = `The server took the whole mail and did not answer, and nobody could be asked. Recipients: ${unknown}.`;
     return { status: 'unknown', error: { code: 'outcome_unknown', message, retryable: true }, result };
   }
+  if (isExpired && pending > 0) return { status: 'expired', result: { ...result, refused, cancelled: pending } };
   if (refused > 0)
     return {
       status: 'failed',

@@ -414,9 +414,14 @@ describe('egress: limits of the reply', () => {
 
 describe('egress: its setting', () => {
   const DATABASE_URL = 'postgres://db/nightshift';
+  const SMTP_URL = 'smtp://mail.internal';
 
   it('names inner targets', () => {
-    const { egressTargets } = loadConfig({ DATABASE_URL, EGRESS_TARGETS: 'app=http://app.internal:3000, hooks=https://hooks.internal/' });
+    const { egressTargets } = loadConfig({
+      DATABASE_URL,
+      SMTP_URL,
+      EGRESS_TARGETS: 'app=http://app.internal:3000, hooks=https://hooks.internal/',
+    });
     assert.deepEqual(egressTargets, { app: 'http://app.internal:3000', hooks: 'https://hooks.internal' });
     assert.deepEqual(loadConfig({ DATABASE_URL }).egressTargets, {});
   });
@@ -432,6 +437,7 @@ describe('egress: its setting', () => {
       'app=http://u:p@a',
       'a=http://a,a=http://b',
     ];
-    for (const EGRESS_TARGETS of wrong) assert.throws(() => loadConfig({ DATABASE_URL, EGRESS_TARGETS }), /EGRESS_TARGETS/, EGRESS_TARGETS);
+    for (const EGRESS_TARGETS of wrong)
+      assert.throws(() => loadConfig({ DATABASE_URL, SMTP_URL, EGRESS_TARGETS }), /EGRESS_TARGETS/, EGRESS_TARGETS);
   });
 });

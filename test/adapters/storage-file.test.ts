@@ -134,8 +134,9 @@ describe('storage: its URL', () => {
 
   it('is a folder of the data folder when it is unset', () => {
     const DATABASE_URL = 'postgres://db/nightshift';
-    assert.equal(loadConfig({ DATABASE_URL, DATA_DIR: '/srv/my data' }).storageUrl, 'file:///srv/my%20data/files');
-    assert.equal(loadConfig({ DATABASE_URL, STORAGE_URL: 'file:./x' }).storageUrl, 'file:./x');
-    assert.throws(() => loadConfig({ DATABASE_URL, STORAGE_URL: 'ftp://x' }), /STORAGE_URL/);
+    const SMTP_URL = 'smtp://mail.internal';
+    assert.equal(loadConfig({ DATABASE_URL, SMTP_URL, DATA_DIR: '/srv/my data' }).storageUrl, 'file:///srv/my%20data/files');
+    assert.equal(loadConfig({ DATABASE_URL, SMTP_URL, STORAGE_URL: 'file:./x' }).storageUrl, 'file:./x');
+    assert.throws(() => loadConfig({ DATABASE_URL, SMTP_URL, STORAGE_URL: 'ftp://x' }), /STORAGE_URL/);
   });
 });

@@ -54,12 +54,21 @@ interface Served extends AsyncDisposable {
   /** Tenants of the starts, in order. */
   readonly started: string[];
   readonly mostAtOnce: () => number;
+  /** What the signals carried. */
+  readonly payloads: object[];
   setClock(now: Date): void;
 }
 
+interface ServeOptions {
+  readonly opens?: boolean;
+  readonly places?: number;
+  readonly signal?: (name: string) => void;
+}
+
 /** A dispatcher whose Temporal is the given function; every start is opened at once unless told otherwise. */
-function serve(start: (ref: OperationRef) => Promise<void>, options: { readonly opens?: boolean; readonly places?: number } = {}): Served {
+function serve(start: (ref: OperationRef) => Promise<void>, options: ServeOptions = {}): Served {
   const started: string[] = [];
+  const payloads: object[] = [];
   let now: Date | undefined;
   let unopened = 0;
   let most = 0;
@@ -77,6 +86,12 @@ function serve(start: (ref: OperationRef) => Promise<void>, options: { readonly 
       }
       return { eagerlyStarted: true };
     },
+    getHandle: () => ({
+      async signal(name: string, payload: object) {
+        options.signal?.(name);
+        payloads.push(payload);
+      },
+    }),
   };
   const dispatcher = startDispatcher({
     store: store.system.dispatch,
@@ -94,6 +109,7 @@ function serve(start: (ref: OperationRef) => Promise<void>, options: { readonly 
   return {
     dispatcher,
     started,
+    payloads,
     mostAtOnce: () => most,
     setClock(to) {
       now = to;
@@ -162,6 +178,38 @@ describe('the dispatcher', () => {
     assert.equal(await backlog(), 1);
     served.setClock(new Date(Date.now() + LEASE_MS + 1));
     await eventually(async () => (await backlog()) === 0);
+  });
+
+  test('messages to one workflow arrive in the order in which they were asked for, also after an outage', async () => {
+    const tenant = await newTenant();
+    const state = { isAway: true };
+    const signals: string[] = [];
+    await using served = serve(async () => undefined, {
+      signal(name) {
+        if (state.isAway) throw new Error('away');
+        signals.push(name);
+      },
+    });
+    const id = await accept(tenant);
+    await eventually(() => served.started.length === 1);
+    await store.lifecycle.open({ tenantId: tenant, operationId: id, rootId: id, kind: 'probe', attempt: 1, runId: 'r', nowMs: Date.now() });
+    const asked = ['pause', 'resume', 'pause', 'resume', 'advance', 'pause', 'resume'];
+    for (const name of asked)
+      await store.operations.signal({
+        tenantId: tenant,
+        id,
+        name,
+        payload: { reason: 'free text' },
+        actor: { actor: 'key:test' },
+        now: new Date(),
+      });
+    state.isAway = false;
+    await eventually(() => signals.length === asked.length, { timeoutMs: 20_000 });
+    assert.deepEqual(signals, asked);
+    assert.deepEqual(
+      served.payloads.map((payload) => 'reason' in payload),
+      asked.map(() => false),
+    );
   });
 
   test('two dispatchers at once deliver each row once', async () => {

@@ -77,6 +77,19 @@ describe('what the temporal CLI does is found and told', () => {
     assert.deepEqual(second.result, { steps: 1 });
   });
 
+  test('terminated before it opened its row: the operation ends as failed', async () => {
+    const row = await fixture.start([], { start: { startAt: new Date(Date.now() + 3_600_000) } });
+    const { client } = fixture.core().serving.temporal;
+    // As if it had been started by a process that died, and terminated before a worker took it: on a queue that nobody serves.
+    const ref = { tenantId: fixture.tenantId(), operationId: row.id, rootId: row.id, kind: 'probe', attempt: 1 };
+    const handle = await client.workflow.start('probe', { workflowId: row.workflow_id, taskQueue: 'nobody', args: [ref] });
+    await handle.terminate('a test');
+    const verb = { tenantId: fixture.tenantId(), id: row.id, actor: { actor: 'key:test' }, now: new Date() };
+    await fixture.core().deps.store.operations.reschedule({ ...verb, startAt: new Date() });
+    const ended = await fixture.reaches(row.id, 'failed');
+    assert.equal(ended.error?.code, 'terminated');
+  });
+
   test('deleted from Temporal: an operation whose execution is gone ends as failed', async () => {
     const row = await fixture.start([{ do: 'wait' }]);
     await fixture.shows(row.id, 'resting');

@@ -41,6 +41,7 @@ function fakeActivities(diary: Diary, takenAfterMs: number): EmailActivities & O
       unknown: 0,
       pending: isTaken ? 0 : 1,
       isPutOff: !isTaken,
+      isExpired: false,
     };
   };
   return {

@@ -75,6 +75,8 @@ export function makeDependencies(ground: Ground, options: CoreOptions = {}) {
     DATABASE_URL: ground.databaseUrl,
     TEMPORAL_ADDRESS: ground.temporalAddress,
     TEMPORAL_NAMESPACE: ground.namespace,
+    // Tests that send mail bring a mailer of their own.
+    SMTP_URL: 'smtp://127.0.0.1:1',
     SETTLE_SWEEP: '1s',
     LOG_LEVEL: 'silent',
     SHUTDOWN_GRACE: '2s',

@@ -129,5 +129,7 @@ function stateOf(effect: EffectRow | undefined, row: OperationRow): RecipientSta
 
 function refusalOf({ response }: EffectRow): RecipientState {
   const reason = response?.['reason'];
+  // What an operation that expired left undone is shown like what a cancel left undone.
+  if (reason === 'expired') return 'cancelled';
   return reason === 'cancelled' || reason === 'suppressed' ? reason : 'refused';
 }

@@ -62,6 +62,8 @@ function unionError(issue: z.core.$ZodIssueInvalidUnion, prefix: string): FieldE
     const options = 'options' in issue && Array.isArray(issue.options) ? issue.options : [];
     return { pointer, message: `must be one of ${options.map(String).join(', ')}` };
   }
+  if (branches.length > 0 && branches.every((branch) => branch.every((one) => messageOf(one) === 'is required')))
+    return { pointer, message: 'is required' };
   const wanted = branches.flatMap((branch) => branch.map(messageOf)).map((text) => text.replace(/^must be /, ''));
   return { pointer, message: wanted.length === 0 ? 'is not allowed' : `must be ${[...new Set(wanted)].join(' or ')}` };
 }

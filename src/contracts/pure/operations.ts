@@ -28,11 +28,11 @@ export interface OperationError {
   readonly retryable: boolean;
 }
 
-/** How a workflow wants its operation closed. `expired` is decided when opening, never by the workflow. */
+/** How a workflow wants its operation closed. */
 export type Outcome =
   | { readonly status: 'succeeded'; readonly result: Readonly<Record<string, unknown>> }
   | { readonly status: 'failed' | 'unknown'; readonly error: OperationError; readonly result?: Readonly<Record<string, unknown>> }
-  | { readonly status: 'cancelled'; readonly result?: Readonly<Record<string, unknown>> };
+  | { readonly status: 'cancelled' | 'expired'; readonly result?: Readonly<Record<string, unknown>> };
 
 /** Answer of an opening activity: the row is ours, with what its first step found; or there is nothing to do, and why. */
 export type Opened<T> = { readonly opened: true; readonly value: T } | { readonly opened: false; readonly status: OperationStatus };

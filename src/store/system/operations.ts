@@ -85,6 +85,7 @@ export function createSystemOperationsStore(db: Kysely<Database>): SystemOperati
 }
 
 async function takeUnchecked(db: Kysely<Database>, { before, now, limit }: TakeUnchecked): Promise<OpenOperation[]> {
+  const unopened = await takeUnopened(db, { before, now, limit });
   const rows = await db
     .with('stale', (cte) =>
       cte
@@ -93,6 +94,40 @@ async function takeUnchecked(db: Kysely<Database>, { before, now, limit }: TakeU
         .where('status', 'in', ['running', 'waiting', 'cancelling'])
         .where(sql<boolean>`coalesce(checked_at, updated_at) <= ${before}::timestamptz`)
         .orderBy(sql`checked_at nulls first`)
+        .limit(limit)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .updateTable('operation')
+    .from('stale')
+    .set({ checked_at: now })
+    .whereRef('operation.id', '=', 'stale.id')
+    .returning(COLUMNS.map((column) => `operation.${column}` as const))
+    .execute();
+  return [...unopened, ...rows.map(toOpenOperation)];
+}
+
+/** Started, and not opened: the workflow may have been ended by an operator's tool before its first step. */
+async function takeUnopened(db: Kysely<Database>, { before, now, limit }: TakeUnchecked): Promise<OpenOperation[]> {
+  const rows = await db
+    .with('stale', (cte) =>
+      cte
+        .selectFrom('operation')
+        .select('id')
+        .where('status', 'in', ['accepted', 'scheduled'])
+        .where(sql<boolean>`coalesce(start_at, created_at) <= ${before}::timestamptz`)
+        .where(sql<boolean>`coalesce(checked_at, updated_at) <= ${before}::timestamptz`)
+        .where((e) =>
+          e.exists(
+            e
+              .selectFrom('dispatch')
+              .select('dispatch.id')
+              .whereRef('dispatch.operation_id', '=', 'operation.id')
+              .where('dispatch.verb', '=', 'start')
+              .where('dispatch.delivered_at', '<=', before),
+          ),
+        )
+        .orderBy(sql`coalesce(start_at, created_at)`)
         .limit(limit)
         .forUpdate()
         .skipLocked(),
