@@ -53,6 +53,23 @@ describe('what the temporal CLI does is found and told', () => {
     assert.deepEqual(rows, [{ action: 'operation.signal.received', actor: 'ops:ada', details: { name: 'advance' } }]);
   });
 
+  test('signal of a name that nobody knows: no harm, and an audit row', async () => {
+    const row = await fixture.start([{ do: 'signal' }]);
+    await fixture.shows(row.id, 'held');
+    await temporal('signal', '--workflow-id', row.workflow_id, '--name', 'mystery', '--input', '"?"');
+    await temporal('signal', '--workflow-id', row.workflow_id, '--name', 'advance', '--input', '{}');
+    await fixture.reaches(row.id, 'succeeded');
+    const rows = await selectRows(
+      fixture.core().ground,
+      'select details from audit_entry where operation_id = $1 and action = $2 order by id',
+      [row.id, 'operation.signal.received'],
+    );
+    assert.deepEqual(
+      rows.map((entry) => JSON.stringify(entry)),
+      ['{"details":{"name":"mystery"}}', '{"details":{"name":"advance"}}'],
+    );
+  });
+
   test('reset after the end: the row opens again and ends under the new run', async () => {
     const row = await fixture.start([{ do: 'effect', phase: 'before-reset' }, { do: 'signal' }]);
     await fixture.shows(row.id, 'held');

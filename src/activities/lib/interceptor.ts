@@ -26,6 +26,7 @@ export interface ActivityObserver {
 
 /** Activities that only keep the books: their attempts are not shown as steps. */
 const BOOKKEEPING: ReadonlySet<string> = new Set(['markOperation', 'closeOperation', 'recordMessage']);
+const TIMED_OUT = { type: 'TimedOut', message: 'The attempt took longer than it may.' };
 /** At these attempts someone should look. */
 const ALERT_ATTEMPTS: ReadonlySet<number> = new Set([10, 50, 100, 500]);
 
@@ -59,7 +60,9 @@ async function observe({ observer, context, input, next }: Observed): Promise<un
   };
   try {
     const result = await next(input);
-    finish('succeeded');
+    // What it gave back after its time was up, Temporal has not taken.
+    if (context.cancellationDetails?.timedOut === true) finish('failed', TIMED_OUT);
+    else finish('succeeded');
     return result;
   } catch (error) {
     const failure = cleanFailure(error);

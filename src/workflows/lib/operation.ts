@@ -9,6 +9,7 @@ import {
   isCancellation,
   proxyLocalActivities,
   setCurrentDetails,
+  setDefaultSignalHandler,
   setHandler,
   sleep,
   TemporalFailure,
@@ -114,6 +115,9 @@ function createControl(ref: OperationRef): OperationControl {
     { description: 'Lets a paused operation go on.' },
   );
   setHandler(status, () => ({ operationId: ref.operationId, phase, isPaused }), { description: 'Where the operation is.' });
+
+  // Whatever else is sent leaves an audit row too, and otherwise nothing.
+  setDefaultSignalHandler(() => undefined);
 
   async function show(mark: { status: 'running' | 'waiting'; phase: string; message?: string; paused?: boolean }): Promise<void> {
     phase = mark.phase;
