@@ -114,11 +114,8 @@ describe('an unsubscribe link', () => {
     const links = ['ada@link.example', 'bob@link.example'].map((address) => linkTo(id, address));
     assert.equal(new Set(links).size, 2);
     for (const link of links) {
-      assert.ok(
-        !Buffer.from(link.slice(link.indexOf('.') + 1), 'base64url')
-          .toString('latin1')
-          .includes('@'),
-      );
+      const token = Buffer.from(link.slice(link.indexOf('.') + 1), 'base64url').toString('latin1');
+      assert.ok(!/link\.example|ada|bob/.test(token));
       const mail = world.server().accepted.find(({ source }) => source.includes(`<${'http://127.0.0.1:7460'}${link}>`));
       assert.ok(mail?.source.replaceAll('=\r\n', '').includes(`${link}">No more of this`), mail?.source);
     }
