@@ -423,7 +423,7 @@ describe('egress: its setting', () => {
       EGRESS_TARGETS: 'app=http://app.internal:3000, hooks=https://hooks.internal/',
     });
     assert.deepEqual(egressTargets, { app: 'http://app.internal:3000', hooks: 'https://hooks.internal' });
-    assert.deepEqual(loadConfig({ DATABASE_URL }).egressTargets, {});
+    assert.deepEqual(loadConfig({ DATABASE_URL, SMTP_URL }).egressTargets, {});
   });
 
   it('is refused when it is no list of names and origins', () => {
