@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { createTemplateFolder } from './adapters/templates-folder.ts';
+import type { EmailTemplates } from './adapters/templates.ts';
 import { createMailer, type Mailer } from './adapters/mailer.ts';
 import { createActivities, type QueueActivities } from './activities/index.ts';
 import type { Config } from './config.ts';
@@ -10,6 +13,8 @@ import { countClosed, createMetrics, type Metrics } from './metrics.ts';
 import { openDatabases } from './store/database.ts';
 import { createStore, type Store } from './store/index.ts';
 
+const TEMPLATES_FOLDER = join(import.meta.dirname, '../templates/email');
+
 /** Everything a process is made of, made in one place and disposed of in one. */
 export interface Dependencies extends AsyncDisposable {
   readonly config: Config;
@@ -20,6 +25,7 @@ export interface Dependencies extends AsyncDisposable {
   readonly bridge: DispatchBridge;
   readonly store: Store;
   readonly mailer: Mailer;
+  readonly templates: EmailTemplates;
   readonly activities: QueueActivities;
 }
 
@@ -59,6 +65,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     bridge,
     store,
     mailer,
+    templates: createTemplateFolder(TEMPLATES_FOLDER),
     activities: overrides.extendActivities?.(activities, store) ?? activities,
     async [Symbol.asyncDispose]() {
       await databases[Symbol.asyncDispose]();

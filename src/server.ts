@@ -46,6 +46,7 @@ async function main(): Promise<void> {
     http: config.http,
     store: deps.store,
     hub,
+    templates: deps.templates,
     kinds: deps.kinds,
     features: config.features,
     clock: deps.clock,

@@ -4,13 +4,12 @@ import helmet from 'helmet';
 import type { Feature } from '../contracts/features.ts';
 import { apiKeyRoutes } from './api-keys.ts';
 import { eventRoutes } from './events.ts';
-import type { ApiContext } from './lib/context.ts';
+import type { ApiContext, FeatureApi, PrepareInput } from './lib/context.ts';
 import { mountDocs } from './lib/docs.ts';
 import { mountRoutes } from './lib/mount.ts';
 import { observeRequests } from './lib/observe.ts';
 import { describeRoutes } from './lib/openapi.ts';
 import { HttpProblem, answerProblem } from './lib/problems.ts';
-import type { Route } from './lib/route.ts';
 import { operationRoutes } from './operations/index.ts';
 import { sessionRoutes } from './sessions.ts';
 import { systemRoutes } from './system.ts';
@@ -23,19 +22,21 @@ const HSTS_MAX_AGE_SECONDS = 31_536_000;
 interface FeatureRoutes {
   /** What the feature's paths begin with, known without loading it. */
   readonly prefixes: readonly string[];
-  readonly load: () => Promise<(ctx: ApiContext) => Route[]>;
+  readonly load: () => Promise<FeatureApi>;
 }
 
 /** Loaded only when it is on. */
 const FEATURE_ROUTES: Readonly<Record<Feature, FeatureRoutes>> = {
   email: {
-    prefixes: ['/v1/emails', '/v1/suppressions', '/unsubscribe'],
-    load: async () => (await import('./email/index.ts')).emailRoutes,
+    prefixes: ['/v1/emails', '/v1/email-templates', '/v1/suppressions', '/unsubscribe'],
+    load: async () => (await import('./email/index.ts')).emailApi,
   },
 };
 
 /** The whole HTTP side of the product; listens to nothing by itself. */
-export async function createApp(ctx: ApiContext): Promise<Express> {
+export async function createApp(base: ApiContext): Promise<Express> {
+  const features = await loadFeatures(base);
+  const ctx: ApiContext = { ...base, prepare: preparationsOf(base, features) };
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -51,7 +52,7 @@ export async function createApp(ctx: ApiContext): Promise<Express> {
   );
   if (ctx.http.corsOrigins.length > 0) app.use(cors(corsOptions(ctx.http.corsOrigins)));
   const routes = [
-    ...(await loadFeatures(ctx)),
+    ...features.flatMap((feature) => feature.routes(ctx)),
     ...operationRoutes(ctx),
     ...eventRoutes(ctx),
     ...userRoutes(ctx),
@@ -74,10 +75,14 @@ export async function createApp(ctx: ApiContext): Promise<Express> {
 /** Answers of the API are data: nothing may load or run from them. */
 const API_POLICY = { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } };
 
-async function loadFeatures(ctx: ApiContext): Promise<Route[]> {
+async function loadFeatures(ctx: ApiContext): Promise<FeatureApi[]> {
   const on = Object.entries(FEATURE_ROUTES).filter(([feature]) => ctx.features.includes(feature));
-  const loaded = await Promise.all(on.map(async ([, feature]) => (await feature.load())(ctx)));
-  return loaded.flat();
+  return Promise.all(on.map(([, feature]) => feature.load()));
+}
+
+function preparationsOf(ctx: ApiContext, features: readonly FeatureApi[]): Readonly<Record<string, PrepareInput>> {
+  const all = features.flatMap(({ prepare = {} }) => Object.entries(prepare));
+  return Object.fromEntries(all.map(([kind, create]) => [kind, create(ctx)]));
 }
 
 function missing(ctx: ApiContext, path: string): HttpProblem {

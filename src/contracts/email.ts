@@ -4,7 +4,8 @@ import type { PlannedEffect } from './kinds.ts';
 import { Instant } from './operation.ts';
 
 const MAX_RECIPIENTS = 50;
-const MAX_HTML_CHARS = 500_000;
+export const MAX_HTML_CHARS = 500_000;
+export const MAX_SUBJECT_CHARS = 998;
 
 /** One address, `ada@example.com` or `Ada <ada@example.com>`; no line breaks, so no header can be smuggled in. */
 export const Address = z
@@ -18,8 +19,21 @@ const AddressList = z.union([Address.transform((one) => [one]), z.array(Address)
 
 export const EmailCategory = z.enum(['transactional', 'bulk']).meta({ id: 'EmailCategory' });
 
+export const TemplateName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be 1 to 64 of a-z, 0-9 and -, and start with a letter or digit')
+  .meta({ example: 'welcome' });
+
+export const TemplateLocale = z
+  .string()
+  .max(64)
+  .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$/, 'must be a BCP 47 language tag such as de-AT')
+  .meta({ description: 'The nearest that the template has is taken: de-AT, else de, else en.', example: 'de-AT' });
+
+export const TemplateData = z.record(z.string().max(100), z.unknown());
+
 /** What a mail is made of. One SMTP transaction and one effect per recipient; all carry the same Message-ID. */
-export const EmailContent = z.strictObject({
+export const EmailInput = z.strictObject({
   to: AddressList.meta({ description: 'One address or a list.', example: 'ada@example.com' }),
   cc: AddressList.optional(),
   bcc: AddressList.optional().meta({ description: 'Recipients whom nobody else sees.' }),
@@ -27,26 +41,38 @@ export const EmailContent = z.strictObject({
   subject: z
     .string()
     .min(1)
-    .max(998)
+    .max(MAX_SUBJECT_CHARS)
     .regex(/^[^\r\n]*$/, 'must be on one line')
-    .meta({ example: 'Hello' }),
+    .optional()
+    .meta({ description: 'Required unless there is a `template`.', example: 'Hello' }),
   html: z.string().max(MAX_HTML_CHARS).optional(),
   text: z.string().max(MAX_HTML_CHARS).optional().meta({ example: 'It works.' }),
+  template: TemplateName.optional().meta({ description: 'Makes subject, html and text, which are then left out.' }),
+  data: TemplateData.optional().meta({ description: 'What the template is filled with, as its schema says.', example: { name: 'Ada' } }),
+  locale: TemplateLocale.optional(),
   category: EmailCategory.optional().meta({
     description:
       '`bulk` mail can be refused by its recipients: it carries List-Unsubscribe with one-click, and `{{unsubscribeUrl}}` in html and ' +
       'text becomes each recipient’s own link. Default `transactional`.',
   }),
 });
-export type EmailContent = z.infer<typeof EmailContent>;
+export type EmailInput = z.infer<typeof EmailInput>;
+
+/** A mail as it is stored: of a template, what became of it. */
+export type EmailContent = Omit<EmailInput, 'data' | 'subject'> & { readonly subject: string };
 
 /** What a schema of single fields can't say; reported on the field that must change. */
-export function checkEmail(mail: EmailContent, context: z.core.$RefinementCtx): void {
-  if (mail.html === undefined && mail.text === undefined) {
-    context.addIssue({ code: 'custom', path: ['text'], message: 'is required when html is missing' });
+export function checkEmail(mail: EmailInput, context: z.core.$RefinementCtx): void {
+  const refuse = (field: string, message: string): void => context.addIssue({ code: 'custom', path: [field], message });
+  if (mail.template === undefined) {
+    if (mail.subject === undefined) refuse('subject', 'is required');
+    if (mail.html === undefined && mail.text === undefined) refuse('text', 'is required when html is missing');
+    for (const field of ['data', 'locale'] as const) if (mail[field] !== undefined) refuse(field, 'is for mails with a template');
+  } else {
+    for (const field of ['subject', 'html', 'text'] as const) if (mail[field] !== undefined) refuse(field, 'is made by the template');
   }
   if (recipientsOf(mail).length > MAX_RECIPIENTS) {
-    context.addIssue({ code: 'custom', path: ['to'], message: `at most ${MAX_RECIPIENTS} recipients in all` });
+    refuse('to', `at most ${MAX_RECIPIENTS} recipients in all`);
   }
 }
 
@@ -64,7 +90,7 @@ export interface Recipient {
 }
 
 /** Everybody who gets the mail, each address once, in the order to, cc, bcc. Addresses compare without regard to case. */
-export function recipientsOf(mail: EmailContent): readonly Recipient[] {
+export function recipientsOf(mail: Pick<EmailInput, 'to' | 'cc' | 'bcc'>): readonly Recipient[] {
   const seen = new Set<string>();
   const all: Recipient[] = [];
   for (const role of ['to', 'cc', 'bcc'] as const) {
@@ -97,6 +123,8 @@ export const Email = z
     messageId: z.string(),
     subject: z.string(),
     category: EmailCategory,
+    template: z.string().optional(),
+    locale: z.string().optional().meta({ description: 'Of the template, the one that was taken.' }),
     recipients: z.array(
       z.object({
         address: z.string(),

@@ -51,7 +51,7 @@ export const KINDS = {
     name: 'email',
     feature: 'email',
     title: 'One e-mail to one or several recipients',
-    content: email.EmailContent,
+    content: email.EmailInput,
     check: email.checkEmail,
     result: email.EmailResult,
     workflow: 'email',

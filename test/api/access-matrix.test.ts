@@ -37,6 +37,8 @@ const ROWS: Readonly<Record<string, Row>> = {
   signalOperation: WORK,
   sendEmail: { callers: 'tokens', starts: true },
   getEmail: { callers: 'tokens', object: 'email' },
+  listEmailTemplates: { callers: 'keys' },
+  previewEmailTemplate: { callers: 'keys' },
   listSuppressions: { callers: 'keys', lists: 'suppression' },
   createSuppression: { callers: 'keys' },
   removeSuppression: { callers: 'keys', object: 'suppression' },
@@ -153,7 +155,10 @@ for (const { operationId, path, method, security, requestBody } of operations) {
   const media = requestBody?.content['application/json'];
   const body = media?.example ?? Object.values(media?.examples ?? {})[0]?.value;
   const ask = (id: string, options: CallOptions) =>
-    api.call(method, path.replace('{id}', id).replace('{name}', 'retryNow'), { body, ...options });
+    api.call(method, path.replace('{id}', id).replace('{name}', operationId === 'previewEmailTemplate' ? 'welcome' : 'retryNow'), {
+      body,
+      ...options,
+    });
   const ownId = object === undefined ? '' : (own.get(object) ?? '');
   const foreignId = object === undefined ? '' : (foreign.get(object) ?? '');
 

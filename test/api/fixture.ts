@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
+import { createTemplateFolder } from '../../src/adapters/templates-folder.ts';
 import { createApp } from '../../src/api/app.ts';
 import type { ApiContext } from '../../src/api/lib/context.ts';
 import { createHttpServer } from '../../src/api/lib/http-server.ts';
@@ -72,6 +73,7 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
     http: { publicUrl: 'http://nightshift.test', corsOrigins: [], bodyLimitBytes: 100_000, rateLimitPerMinute: 1_000_000 },
     store,
     hub,
+    templates: createTemplateFolder(new URL('../../templates/email', import.meta.url).pathname),
     kinds: KINDS,
     features: FEATURES,
     clock: () => new Date(),

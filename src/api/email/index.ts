@@ -1,9 +1,11 @@
-import type { ApiContext } from '../lib/context.ts';
-import type { Route } from '../lib/route.ts';
+import type { FeatureApi } from '../lib/context.ts';
 import { mailRoutes } from './mails.ts';
+import { prepareEmail } from './render.ts';
 import { suppressionRoutes } from './suppressions.ts';
+import { templateRoutes } from './templates.ts';
 import { unsubscribeRoutes } from './unsubscribe.ts';
 
-export function emailRoutes(ctx: ApiContext): Route[] {
-  return [...mailRoutes(ctx), ...suppressionRoutes(ctx), ...unsubscribeRoutes(ctx)];
-}
+export const emailApi: FeatureApi = {
+  routes: (ctx) => [...mailRoutes(ctx), ...templateRoutes(ctx), ...suppressionRoutes(ctx), ...unsubscribeRoutes(ctx)],
+  prepare: { email: prepareEmail },
+};

@@ -29,7 +29,15 @@ function sendRoute(ctx: ApiContext): Route {
     tokens: true,
     feature: 'email',
     body: startBodyOf(kind),
-    bodyExample: kind.example,
+    bodyExamples: {
+      content: kind.example,
+      template: {
+        to: 'ada@example.com',
+        template: 'welcome',
+        locale: 'de-AT',
+        data: { name: 'Ada', product: 'Lovelace Engines', startUrl: 'https://app.example.com/start' },
+      },
+    },
     responses: startedResponses('email'),
     idempotent: true,
     startsWork: true,
@@ -97,6 +105,7 @@ function presentEmail({ row, effects, createdAt }: Mail): Email {
     messageId: emailMessageId(row.root_id),
     subject: content.subject,
     category: content.category ?? 'transactional',
+    ...(content.template === undefined ? {} : { template: content.template, locale: content.locale }),
     recipients: emailEffects(content, row.root_id).map(({ step, address, role }) => {
       const effect = byStep.get(step);
       const code = effect?.response?.['smtpCode'];

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { EmailTemplates } from '../../adapters/templates.ts';
 import type { Clock } from '../../contracts/clock.ts';
 import type { Kinds } from '../../contracts/kinds.ts';
 import type { Store } from '../../store/index.ts';
+import type { Route } from './route.ts';
 
 export interface HttpSettings {
   /** Where users reach us; links and problem types begin with it. */
@@ -18,6 +20,16 @@ export interface StreamHub {
   subscribe(streamId: string, onChange: () => void): () => void;
 }
 
+/** Turns the input of a kind, which its schema has checked, into what is stored. `pointer` is where the input is in the request. */
+export type PrepareInput = (input: object, pointer: string) => Promise<object>;
+
+/** What a feature adds to the API. */
+export interface FeatureApi {
+  readonly routes: (ctx: ApiContext) => Route[];
+  /** By kind; a kind without one is stored as it comes. */
+  readonly prepare?: Readonly<Record<string, (ctx: ApiContext) => PrepareInput>>;
+}
+
 export interface Health {
   readonly ready: boolean;
   readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly detail?: string }>>;
@@ -28,6 +40,7 @@ export interface ApiContext {
   readonly http: HttpSettings;
   readonly store: Store;
   readonly hub: StreamHub;
+  readonly templates: EmailTemplates;
   readonly kinds: Kinds;
   /** Those that are on. */
   readonly features: readonly string[];
@@ -40,5 +53,7 @@ export interface ApiContext {
   health(): Promise<Health>;
   /** Whether an error means that the database is away rather than that something is wrong. */
   isUnavailable(error: unknown): boolean;
+  /** Of the features that are on; the app puts them there. */
+  readonly prepare?: Readonly<Record<string, PrepareInput>>;
   temporalUiLink?(workflowId: string): string | undefined;
 }

@@ -27,6 +27,8 @@ export interface StartRequest extends Asking {
   readonly kind: Kind;
   readonly input: object;
   readonly start: StartBody;
+  /** Where the input is in the request; pointers of problems begin with it. */
+  readonly inputPointer?: string;
 }
 
 /** The schema of a kind's input, with what single fields can't say. */
@@ -57,8 +59,9 @@ export function splitStartBody(body: Readonly<Record<string, unknown>>): {
 /** Accepts the work and answers with its operation: 202, or 200 when it was there before or has ended while the caller waited. */
 export async function startOperation(ctx: ApiContext, request: StartRequest): Promise<JsonReply> {
   requireFeature(ctx, request.kind);
-  const { auth, kind, input, idempotency, now } = request;
+  const { auth, kind, idempotency, now } = request;
   const start = checkStart(request.start, now);
+  const input = await prepareInput(ctx, kind, request);
   const accepted = await ctx.store.operations.accept({
     tenantId: auth.tenantId,
     kind,
@@ -73,6 +76,16 @@ export async function startOperation(ctx: ApiContext, request: StartRequest): Pr
   // Work that exists under its natural key may be somebody else's.
   if (!sees(auth, accepted.operation)) throw new HttpProblem('not_found');
   return answerStarted(ctx, accepted, request);
+}
+
+/** What is stored as the input of the work. @throws {HttpProblem} when the feature finds more wrong than the schema does */
+export async function prepareInput(
+  ctx: ApiContext,
+  kind: Kind,
+  { input, inputPointer = '' }: Pick<StartRequest, 'input' | 'inputPointer'>,
+): Promise<object> {
+  const prepare = ctx.prepare?.[kind.name];
+  return prepare === undefined ? input : prepare(input, inputPointer);
 }
 
 /** The answer to work that was accepted, now or before. */

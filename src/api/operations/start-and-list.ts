@@ -54,7 +54,7 @@ function startRoute(ctx: ApiContext): Route {
       const kind = ctx.kinds[name];
       if (kind === undefined) throw new HttpProblem('invalid_request');
       requireKind(request.auth, kind, 'start');
-      return startOperation(ctx, { ...request, kind, input, start });
+      return startOperation(ctx, { ...request, kind, input, start, inputPointer: '/input' });
     },
   });
 }

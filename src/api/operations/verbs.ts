@@ -9,7 +9,7 @@ import { parsePart } from '../lib/parse.ts';
 import { presentOperation } from '../lib/present-operation.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import { type JsonReply, type ResponseSpec, type Route, tenantRoute } from '../lib/route.ts';
-import { answerStarted, checkStartAt, exampleOperation, inputOf, requireFeature, startedResponses } from '../lib/start.ts';
+import { answerStarted, checkStartAt, exampleOperation, inputOf, prepareInput, requireFeature, startedResponses } from '../lib/start.ts';
 import { findOperation, scopesFor } from './access.ts';
 
 const TAG = 'Operations';
@@ -102,7 +102,8 @@ function retryRoute(ctx: ApiContext): Route {
       if (kind === undefined) throw new HttpProblem('feature_off', `This server does not know the kind ${row.kind}.`);
       requireFeature(ctx, kind);
       // The parsed input of the schema that the workflow of this kind takes.
-      const input = body.input === undefined ? undefined : (parsePart(inputOf(kind), body.input, '/input') as Record<string, unknown>);
+      const parsed = body.input === undefined ? undefined : (parsePart(inputOf(kind), body.input, '/input') as Record<string, unknown>);
+      const input = parsed === undefined ? undefined : await prepareInput(ctx, kind, { input: parsed, inputPointer: '/input' });
       const answer = found(
         await ctx.store.operations.retry({
           tenantId: auth.tenantId,
