@@ -93,7 +93,7 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
       port: apiPort,
       publicUrl: set.PUBLIC_URL ?? localUrl(host, apiPort),
       corsOrigins: set.CORS_ORIGINS ?? [],
-      bodyLimitBytes: set.BODY_LIMIT_BYTES ?? 6 * MEBIBYTE_BYTES,
+      bodyLimitBytes: set.BODY_LIMIT_BYTES ?? 8 * MEBIBYTE_BYTES,
       rateLimitPerMinute: set.RATE_LIMIT_PER_MINUTE ?? 6000,
     }),
     metrics: Object.freeze({

@@ -108,7 +108,7 @@ export const settingsSchema = z.object({
   BODY_LIMIT_BYTES: setting(wholeNumber(1024, 1024 * MEBIBYTE_BYTES), {
     group: 'HTTP',
     description: 'Largest request body.',
-    unset: '6291456',
+    unset: '8388608',
     unit: 'bytes',
   }),
   RATE_LIMIT_PER_MINUTE: setting(wholeNumber(1, 10_000_000), {

@@ -56,6 +56,7 @@ const CHECKS: Readonly<Record<string, (output: string) => Promise<void>>> = {
     assert.match(output, /Ihre Quittung zur Bestellung A-4711/);
     assert.match(output, /"subject":"Willkommen bei Lovelace Engines, Ada".*"state":"sent"/);
   },
+  Attachments: async (output) => assert.match(output, /"sent":1/),
   'When the mail server is not ready': async () => {
     const id = await shell.run('echo $ID');
     const { body } = await product.call('GET', `/v1/emails/${id}`);

@@ -174,7 +174,7 @@ describe('a reply that is lost after the whole mail was sent', () => {
   test('ends as unknown where nobody can be asked, and a retry asks before it does anything', async () => {
     world.canAsk(false);
     world.plan([REPLY_LOST]);
-    const { id } = await world.send({ to: 'ada@example.com' });
+    const { id } = await world.send({ to: 'ada@example.com', delivery: 'at_most_once' });
     const { error } = await world.reaches(id, 'unknown');
     assert.equal(error?.code, 'outcome_unknown');
     assert.deepEqual(await world.recipients(id), ['ada@example.com: unknown']);
@@ -191,7 +191,7 @@ describe('a reply that is lost after the whole mail was sent', () => {
   test('is sent anew by a retry when the mailbox does not have it', async () => {
     world.canAsk(false);
     world.plan([REPLY_LOST]);
-    const { id } = await world.send({ to: 'ada@example.com' });
+    const { id } = await world.send({ to: 'ada@example.com', delivery: 'at_most_once' });
     await world.reaches(id, 'unknown');
     world.server().accepted.length = 0;
     world.canAsk(true);
@@ -203,7 +203,10 @@ describe('a reply that is lost after the whole mail was sent', () => {
   test('leaves other recipients as they are', async () => {
     world.canAsk(false);
     world.plan([undefined, REPLY_LOST, REFUSED]);
-    const { id } = await world.send({ to: ['a@example.com', 'b@example.com', 'c@example.com', 'd@example.com'] });
+    const { id } = await world.send({
+      to: ['a@example.com', 'b@example.com', 'c@example.com', 'd@example.com'],
+      category: 'bulk',
+    });
     const { result } = await world.reaches(id, 'unknown');
     assert.deepEqual([result?.['sent'], result?.['unknown'], result?.['refused']], [2, 1, 1]);
   });

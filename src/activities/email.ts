@@ -1,12 +1,12 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { DeliveryReport, MailSession, Mailer, OutgoingMail } from '../adapters/mailer.ts';
+import type { Mailer, OutgoingMail } from '../adapters/mailer.ts';
 import { type EmailContent, type EmailEffect, emailEffects, emailMessageId } from '../contracts/email.ts';
-import { sealUnsubscribe, UNSUBSCRIBE_PLACEHOLDER } from '../contracts/email-unsubscribe.ts';
 import type { Opened, RunRef } from '../contracts/pure/operations.ts';
 import type { EffectRow } from '../store/effects.ts';
 import type { Store } from '../store/index.ts';
-import { claimEffects, type EffectContext, type EffectParty, runEffect, type Sent, settleEffect, type Standing } from './lib/effect.ts';
+import { type MailJob, partyOf, personaliser } from './email/party.ts';
+import { claimEffects, type EffectContext, runEffect, settleEffect, type Standing } from './lib/effect.ts';
 import { sleepInActivity, stopIfCancelled, withHeartbeat } from './lib/heartbeat.ts';
 import { createProgress } from './lib/progress.ts';
 
@@ -16,8 +16,6 @@ const FIRST_TRY_BUDGET_MS = 1_200;
 /** Connecting included: the step may take 2 s in all. */
 const FIRST_TRY_MS = 1_400;
 const BUDGET_MS = 30_000;
-/** Pauses between questions to a mailbox that does not answer; afterwards nobody knows. */
-const ASK_AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 
 export interface EmailProgress {
   readonly messageId: string;
@@ -51,9 +49,7 @@ export interface EmailActivityDeps {
   readonly publicUrl: string;
 }
 
-interface Job {
-  readonly run: RunRef;
-  readonly mail: OutgoingMail;
+interface Job extends MailJob {
   readonly planned: readonly EmailEffect[];
   readonly createdAtMs: number;
   readonly expiresAtMs?: number;
@@ -66,9 +62,10 @@ export function createEmailActivities(deps: EmailActivityDeps) {
   async function openEmail(run: RunRef): Promise<Opened<EmailProgress>> {
     const opened = await store.lifecycle.open(run);
     if (!opened.opened) return opened;
-    const job = jobOf(deps, run, { input: opened.value.input, createdAt: opened.value.createdAt });
+    const job = wholeJob(deps, run, { input: opened.value.input, createdAt: opened.value.createdAt });
     // A server that is slow to greet or to answer needs the patience of the mail queue; so does one that could not be asked afterwards.
-    if (job.planned.length > MAX_FIRST_TRY_RECIPIENTS || Context.current().info.attempt > 1 || deps.mailer.lookup === undefined)
+    const isLong = job.planned.length > MAX_FIRST_TRY_RECIPIENTS || job.content.attachments !== undefined;
+    if (isLong || Context.current().info.attempt > 1 || deps.mailer.lookup === undefined)
       return { opened: true, value: count(job, { standings: job.planned.map(() => 'pending'), isPutOff: false }) };
     const rows = await claimEffects(store.effects, run, job.planned);
     // Asking what became of these may take longer than this step has.
@@ -101,11 +98,21 @@ export type EmailActivities = ReturnType<typeof createEmailActivities>;
 async function loadJob(deps: EmailActivityDeps, run: RunRef): Promise<Job> {
   const row = await deps.store.operations.get(run.tenantId, run.operationId);
   if (row === undefined) throw ApplicationFailure.nonRetryable('The operation does not exist.', 'NotOpen');
-  const job = jobOf(deps, run, { input: row.input, createdAt: row.created_at });
+  const job = wholeJob(deps, run, { input: row.input, createdAt: row.created_at });
   return row.expires_at === null ? job : { ...job, expiresAtMs: row.expires_at.getTime() };
 }
 
-function jobOf({ from }: EmailActivityDeps, run: RunRef, row: { readonly input: unknown; readonly createdAt: Date }): Job {
+interface Row {
+  readonly input: unknown;
+  readonly createdAt: Date;
+}
+
+function wholeJob(deps: EmailActivityDeps, run: RunRef, row: Row): Job {
+  // Checked against the kind's schema when it was accepted.
+  return { ...jobOf(deps, run, row), content: row.input as EmailContent };
+}
+
+function jobOf({ from }: EmailActivityDeps, run: RunRef, row: Row): Omit<Job, 'content'> {
   // Checked against the kind's schema when it was accepted.
   const content = row.input as EmailContent;
   const mail: OutgoingMail = {
@@ -130,12 +137,13 @@ async function begunOf(store: Store, { run, planned }: Job): Promise<EffectRow[]
 
 /** Too late: how it stands, with nothing begun. */
 async function expired(store: Store, job: Job): Promise<EmailProgress> {
-  const byStep = new Map((await begunOf(store, job)).map((row) => [row.step, row]));
+  const rows = await begunOf(store, job);
+  const byStep = new Map(rows.map((row) => [row.step, row]));
   const standings = job.planned.map(({ step }): Standing => {
     const state = byStep.get(step)?.state ?? 'claimed';
     return state === 'claimed' ? 'pending' : state;
   });
-  return { ...count(job, { standings, isPutOff: false }), isExpired: true };
+  return { ...count(job, { standings, isPutOff: false, suppressed: rows.filter(isSuppressed).length }), isExpired: true };
 }
 
 interface Serving {
@@ -153,7 +161,7 @@ async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSett
   const signal = limitMs === undefined ? cancelled : AbortSignal.any([cancelled, AbortSignal.timeout(limitMs)]);
   let isPutOff = false;
   const mailFor = await personaliser(deps, job);
-  const party = partyOf({ mailer: deps.mailer, session, mailFor, budgetMs, signal, plannedOf }, () => {
+  const party = partyOf({ mailer: deps.mailer, session, mailFor, budgetMs, signal, plannedOf, content: job.content, isSettling }, () => {
     isPutOff = true;
   });
   const context: EffectContext = { effects: deps.store.effects, run: job.run, party, signal, sleep: sleepInActivity };
@@ -169,86 +177,6 @@ async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSett
     await session.close();
   }
   return count(job, { standings, isPutOff, suppressed: rows.filter(isSuppressed).length });
-}
-
-/** The mail as each recipient gets it: bulk carries a link of their own, in headers for mail programs and where its author put it. */
-async function personaliser({ store, publicUrl }: EmailActivityDeps, { run, mail, planned }: Job): Promise<Post['mailFor']> {
-  if (!planned.some(({ reaches }) => reaches.bulk)) return () => mail;
-  const secret = await store.email.unsubscribeSecret(run.tenantId);
-  return (address) => {
-    const token = sealUnsubscribe(secret, { tenantId: run.tenantId, rootId: run.rootId, address: address.toLowerCase() });
-    const url = `${publicUrl}/unsubscribe/${token}`;
-    return {
-      ...mail,
-      ...(mail.html === undefined ? {} : { html: mail.html.replaceAll(UNSUBSCRIBE_PLACEHOLDER, url) }),
-      ...(mail.text === undefined ? {} : { text: mail.text.replaceAll(UNSUBSCRIBE_PLACEHOLDER, url) }),
-      // RFC 8058: with both, mail programs show a button that asks for no confirmation.
-      headers: { 'List-Unsubscribe': `<${url}>`, 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' },
-    };
-  };
-}
-
-interface Post {
-  readonly mailer: Mailer;
-  readonly session: MailSession;
-  readonly mailFor: (address: string) => OutgoingMail;
-  readonly budgetMs: number;
-  readonly signal: AbortSignal;
-  readonly plannedOf: ReadonlyMap<string, EmailEffect>;
-}
-
-function partyOf(post: Post, onPutOff: () => void): EffectParty {
-  const { mailer, session, mailFor, budgetMs, signal, plannedOf } = post;
-  const planned = (effect: EffectRow): EmailEffect => {
-    const found = plannedOf.get(effect.step);
-    if (found === undefined) throw ApplicationFailure.nonRetryable('An effect names no recipient of this mail.', 'AlreadyDone');
-    return found;
-  };
-  const { lookup } = mailer;
-  return {
-    budgetMs,
-    settleMs: mailer.settleMs,
-    async send(effect, begin) {
-      const { address } = planned(effect);
-      const sent = sentOf(await session.deliver({ mail: mailFor(address), recipient: address, beforeBody: begin, signal }));
-      if (sent.state === 'not_done') onPutOff();
-      return sent;
-    },
-    reaches: (effect) => planned(effect).reaches,
-    ask:
-      lookup === undefined ? undefined : patient((effect) => lookup(mailFor(planned(effect).address).messageId, planned(effect).address)),
-  };
-}
-
-type Ask = NonNullable<EffectParty['ask']>;
-
-/** A mailbox that does not answer may just be starting again. All effects of one step share the patience. */
-function patient(ask: Ask): Ask {
-  const pauses = ASK_AGAIN_MS.values();
-  return async (effect) => {
-    for (;;) {
-      const answer = await ask(effect);
-      if (answer !== 'unknown') return answer;
-      const { value: pauseMs } = pauses.next();
-      if (pauseMs === undefined) return answer;
-      await sleepInActivity(pauseMs);
-    }
-  };
-}
-
-function sentOf(report: DeliveryReport): Sent {
-  switch (report.outcome) {
-    case 'delivered':
-      return { state: 'done', response: { smtpCode: report.code } };
-    case 'refused':
-      return { state: 'refused', response: { smtpCode: report.code } };
-    case 'deferred':
-      return { state: 'not_done', response: { smtpCode: report.code } };
-    case 'not_sent':
-      return { state: 'not_done' };
-    case 'ambiguous':
-      return { state: 'ambiguous' };
-  }
 }
 
 /** What an earlier attempt left as unknown is still to be asked for. */

@@ -83,6 +83,7 @@ async function pack({ mail, recipient }: Delivery): Promise<Parcel | 'no_address
     to: [...mail.to],
     cc: [...mail.cc],
     headers: { ...mail.headers },
+    attachments: [...(mail.attachments ?? [])],
     baseBoundary: createHash('sha256').update(mail.messageId).digest('hex').slice(0, 24),
     disableFileAccess: true,
     disableUrlAccess: true,

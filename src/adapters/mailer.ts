@@ -25,8 +25,15 @@ export interface OutgoingMail {
   readonly subject: string;
   readonly html?: string;
   readonly text?: string;
+  readonly attachments?: readonly MailAttachment[];
   /** Further headers; line breaks in them become spaces. */
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface MailAttachment {
+  readonly filename: string;
+  readonly contentType: string;
+  readonly content: Buffer;
 }
 
 /** How one transaction ended, in the terms that decide whether the mail may be sent again. */

@@ -27,6 +27,11 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   audit_entry: { personal: false, keeps: 'for ever', onErasure: 'nothing: values are hashes under the subject key' },
   idempotency: { personal: false, keeps: '30 days, and as long as the operation that it names', onErasure: 'nothing' },
   suppression: { personal: true, keeps: 'until it expires or is removed', onErasure: 'kept, so that the person still gets no mail' },
+  email_attachment: {
+    personal: true,
+    keeps: 'as long as the mails that name it',
+    onErasure: 'row is deleted with the last of these mails',
+  },
   email_secret: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
   migration: { personal: false, keeps: 'for ever', onErasure: 'nothing' },
 };

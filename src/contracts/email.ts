@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { NewAttachments, type StoredAttachment } from './email-attachments.ts';
 import type { PlannedEffect } from './kinds.ts';
 import { Instant } from './operation.ts';
 
@@ -32,6 +33,14 @@ export const TemplateLocale = z
 
 export const TemplateData = z.record(z.string().max(100), z.unknown());
 
+export const EmailDelivery = z.enum(['at_most_once', 'at_least_once_same_id']).meta({
+  id: 'EmailDelivery',
+  description:
+    'What happens when the answer to a whole message is lost and there is no mailbox that can be asked. `at_most_once`: the recipient is ' +
+    '`unknown`. `at_least_once_same_id`: it is sent again with the same Message-ID, up to three times, and `possibleDuplicates` counts. ' +
+    'Default: `at_most_once` for bulk, `at_least_once_same_id` for transactional mail.',
+});
+
 /** What a mail is made of. One SMTP transaction and one effect per recipient; all carry the same Message-ID. */
 export const EmailInput = z.strictObject({
   to: AddressList.meta({ description: 'One address or a list.', example: 'ada@example.com' }),
@@ -50,6 +59,8 @@ export const EmailInput = z.strictObject({
   template: TemplateName.optional().meta({ description: 'Makes subject, html and text, which are then left out.' }),
   data: TemplateData.optional().meta({ description: 'What the template is filled with, as its schema says.', example: { name: 'Ada' } }),
   locale: TemplateLocale.optional(),
+  attachments: NewAttachments.optional().meta({ description: 'At most 5 MB in all, before they are encoded.' }),
+  delivery: EmailDelivery.optional(),
   category: EmailCategory.optional().meta({
     description:
       '`bulk` mail can be refused by its recipients: it carries List-Unsubscribe with one-click, and `{{unsubscribeUrl}}` in html and ' +
@@ -59,7 +70,15 @@ export const EmailInput = z.strictObject({
 export type EmailInput = z.infer<typeof EmailInput>;
 
 /** A mail as it is stored: of a template, what became of it. */
-export type EmailContent = Omit<EmailInput, 'data' | 'subject'> & { readonly subject: string };
+export type EmailContent = Omit<EmailInput, 'data' | 'subject' | 'attachments'> & {
+  readonly subject: string;
+  readonly attachments?: readonly StoredAttachment[];
+};
+
+/** Whether a mail that may have arrived is sent again where nobody can be asked. */
+export function isRepeatable({ delivery, category }: Pick<EmailInput, 'delivery' | 'category'>): boolean {
+  return delivery === undefined ? category !== 'bulk' : delivery === 'at_least_once_same_id';
+}
 
 /** What a schema of single fields can't say; reported on the field that must change. */
 export function checkEmail(mail: EmailInput, context: z.core.$RefinementCtx): void {
@@ -125,12 +144,14 @@ export const Email = z
     category: EmailCategory,
     template: z.string().optional(),
     locale: z.string().optional().meta({ description: 'Of the template, the one that was taken.' }),
+    attachments: z.array(z.object({ filename: z.string(), contentType: z.string(), sizeBytes: z.int() })).optional(),
     recipients: z.array(
       z.object({
         address: z.string(),
         role: z.enum(['to', 'cc', 'bcc']),
         state: RecipientState,
         smtpCode: z.int().optional().meta({ description: 'The last answer of the mail server for this recipient.' }),
+        possibleDuplicates: z.int().optional().meta({ description: 'How often it was sent again without knowing whether it had arrived.' }),
         updatedAt: Instant.optional(),
       }),
     ),
@@ -153,7 +174,9 @@ export type EmailResult = z.infer<typeof EmailResult>;
 
 /** The effects that a mail asks for, one per recipient. The step names no address: it goes into keys. */
 export function emailEffects(mail: EmailContent, rootId: string): readonly EmailEffect[] {
-  const content = JSON.stringify([mail.to, mail.cc ?? [], mail.replyTo ?? '', mail.subject, mail.html ?? '', mail.text ?? '']);
+  const files = (mail.attachments ?? []).map(({ filename, contentType, sha256: hash }) => [filename, contentType, hash]);
+  const parts = [mail.to, mail.cc ?? [], mail.replyTo ?? '', mail.subject, mail.html ?? '', mail.text ?? ''];
+  const content = JSON.stringify(files.length === 0 ? parts : [...parts, files]);
   const digest = sha256(content);
   const bulk = mail.category === 'bulk';
   return recipientsOf(mail).map(({ address, role }) => ({

@@ -31,6 +31,8 @@ export interface EffectEnd {
   readonly response?: Readonly<Record<string, unknown>>;
   /** Set when another attempt of the work settles it. */
   readonly operationId?: string;
+  /** It goes back to `claimed` although it may have happened. */
+  readonly isRepeated?: boolean;
   readonly nowMs: number;
 }
 

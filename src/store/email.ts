@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
 import type { Actor, AuditStore } from './audit.ts';
@@ -85,7 +85,7 @@ export function createEmailStore({ db, audit }: { readonly db: Kysely<Database>;
     });
   }
 
-  return { suppress, isSuppressed, listSuppressions, removeSuppression, ...createUnsubscribeSecrets(db) };
+  return { suppress, isSuppressed, listSuppressions, removeSuppression, ...createUnsubscribeSecrets(db), ...createAttachments(db) };
 }
 
 /** Secrets behind the links by which recipients say that they want no more. */
@@ -117,4 +117,39 @@ function createUnsubscribeSecrets(db: Kysely<Database>) {
   }
 
   return { unsubscribeSecret, findUnsubscribeSecret };
+}
+
+/** Bytes that mails carry, by their hash. */
+function createAttachments(db: Kysely<Database>) {
+  /** Keeps what is not there yet. Safe to repeat. */
+  async function keepAttachments(tenantId: string, contents: readonly Buffer[], now: Date): Promise<string[]> {
+    const rows = contents.map((content) => ({
+      tenant_id: tenantId,
+      sha256: createHash('sha256').update(content).digest('hex'),
+      content,
+      created_at: now,
+    }));
+    await withTenant(db, tenantId, (tx) =>
+      tx
+        .insertInto('email_attachment')
+        .values(rows)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute(),
+    );
+    return rows.map((row) => row.sha256);
+  }
+
+  async function attachments(tenantId: string, hashes: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
+    if (hashes.length === 0) return new Map();
+    const rows = await withTenant(db, tenantId, (tx) =>
+      tx
+        .selectFrom('email_attachment')
+        .select(['sha256', 'content'])
+        .where('sha256', 'in', [...new Set(hashes)])
+        .execute(),
+    );
+    return new Map(rows.map((row) => [row.sha256, row.content]));
+  }
+
+  return { keepAttachments, attachments };
 }

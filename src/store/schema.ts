@@ -19,6 +19,7 @@ export interface Database {
   idempotency: IdempotencyTable;
   suppression: SuppressionTable;
   email_secret: EmailSecretTable;
+  email_attachment: EmailAttachmentTable;
 }
 
 type Json<T> = ColumnType<T, string, string>;
@@ -134,6 +135,8 @@ interface EffectTable {
   until: Date | null;
   request_digest: string;
   response: NullableJson<JsonRecord>;
+  /** How often it was done again without knowing whether it had happened. */
+  repeats: ColumnType<number, number | undefined, number>;
   created_at: Date;
   updated_at: Date;
 }
@@ -230,5 +233,12 @@ interface SuppressionTable {
 interface EmailSecretTable {
   tenant_id: string;
   secret: Buffer;
+  created_at: Date;
+}
+
+interface EmailAttachmentTable {
+  tenant_id: string;
+  sha256: string;
+  content: Buffer;
   created_at: Date;
 }

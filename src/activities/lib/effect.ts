@@ -28,6 +28,8 @@ export interface EffectParty {
   readonly send: (effect: EffectRow, begin: () => Promise<number>) => Promise<Sent>;
   /** Asks the other side whether it happened; absent where nobody can be asked. */
   readonly ask?: ((effect: EffectRow) => Promise<'accepted' | 'absent' | 'unknown'>) | undefined;
+  /** Where nobody can be asked: whether what may have happened is done again, under the same key. Without it, it stays unknown. */
+  readonly repeats?: ((effect: EffectRow) => boolean) | undefined;
   /** Whom the effect reaches, where people can refuse to be reached. */
   readonly reaches?: ((effect: EffectRow) => Reach) | undefined;
   /** How long a sender may take from `begin` to the answer, in milliseconds. */
@@ -98,13 +100,17 @@ export async function runEffect(context: EffectContext, effect: EffectRow): Prom
   }
 }
 
-/** Finds out what became of an effect that is `sending` or `unknown`, without ever doing it. `pending`: it surely did not happen. */
+/**
+ * Finds out what became of an effect that is `sending` or `unknown`, without ever doing it. `pending`: it surely did not happen, or the
+ * party would have it done again in any case.
+ */
 export async function settleEffect(context: EffectContext, effect: EffectRow): Promise<Standing> {
   if (effect.state !== 'sending' && effect.state !== 'unknown') return effect.state === 'claimed' ? 'pending' : effect.state;
   const answer = await ask(context, effect);
-  const state = answer === 'accepted' ? 'done' : answer === 'absent' ? 'claimed' : 'unknown';
+  const isRepeated = answer === 'unknown' && context.party.ask === undefined && context.party.repeats?.(effect) === true;
+  const state = answer === 'accepted' ? 'done' : answer === 'absent' || isRepeated ? 'claimed' : 'unknown';
   if (state === 'unknown' && effect.state === 'unknown') return 'unknown';
-  const fence = await end(context, effect, { state, response: { settledBy: 'asking' } });
+  const fence = await end(context, effect, { state, isRepeated, response: { settledBy: isRepeated ? 'repeating' : 'asking' } });
   // Someone else settled it first: their word counts, the next claim shows it.
   if (fence === undefined) return 'sending';
   return state === 'claimed' ? 'pending' : state;

@@ -1,4 +1,5 @@
 import { Email, type EmailContent, emailEffects, emailMessageId, type RecipientState } from '../../contracts/email.ts';
+import type { StoredAttachment } from '../../contracts/email-attachments.ts';
 import { KINDS } from '../../contracts/kinds.ts';
 import { UuidParams } from '../../contracts/routes.ts';
 import type { EffectRow } from '../../store/effects.ts';
@@ -106,6 +107,7 @@ function presentEmail({ row, effects, createdAt }: Mail): Email {
     subject: content.subject,
     category: content.category ?? 'transactional',
     ...(content.template === undefined ? {} : { template: content.template, locale: content.locale }),
+    ...(content.attachments === undefined ? {} : { attachments: content.attachments.map(presentAttachment) }),
     recipients: emailEffects(content, row.root_id).map(({ step, address, role }) => {
       const effect = byStep.get(step);
       const code = effect?.response?.['smtpCode'];
@@ -114,6 +116,7 @@ function presentEmail({ row, effects, createdAt }: Mail): Email {
         role,
         state: stateOf(effect, row),
         ...(typeof code === 'number' ? { smtpCode: code } : {}),
+        ...(effect === undefined || effect.repeats === 0 ? {} : { possibleDuplicates: effect.repeats }),
         ...(effect === undefined ? {} : { updatedAt: effect.updated_at.toISOString() }),
       };
     }),
@@ -136,9 +139,15 @@ function stateOf(effect: EffectRow | undefined, row: OperationRow): RecipientSta
   }
 }
 
-function refusalOf({ response }: EffectRow): RecipientState {
+function refusalOf({ response, repeats }: EffectRow): RecipientState {
   const reason = response?.['reason'];
+  // Cancelled before it was sent again: the first may have arrived.
+  if (reason === 'cancelled' && repeats > 0) return 'unknown';
   // What an operation that expired left undone is shown like what a cancel left undone.
   if (reason === 'expired') return 'cancelled';
   return reason === 'cancelled' || reason === 'suppressed' ? reason : 'refused';
+}
+
+function presentAttachment({ filename, contentType, sizeBytes }: StoredAttachment) {
+  return { filename, contentType, sizeBytes };
 }

@@ -20,8 +20,15 @@ export interface StreamHub {
   subscribe(streamId: string, onChange: () => void): () => void;
 }
 
-/** Turns the input of a kind, which its schema has checked, into what is stored. `pointer` is where the input is in the request. */
-export type PrepareInput = (input: object, pointer: string) => Promise<object>;
+export interface Preparing {
+  readonly tenantId: string;
+  readonly now: Date;
+  /** Where the input is in the request; pointers of problems begin with it. */
+  readonly pointer: string;
+}
+
+/** Turns the input of a kind, which its schema has checked, into what is stored. */
+export type PrepareInput = (input: object, preparing: Preparing) => Promise<object>;
 
 /** What a feature adds to the API. */
 export interface FeatureApi {

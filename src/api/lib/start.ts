@@ -82,10 +82,10 @@ export async function startOperation(ctx: ApiContext, request: StartRequest): Pr
 export async function prepareInput(
   ctx: ApiContext,
   kind: Kind,
-  { input, inputPointer = '' }: Pick<StartRequest, 'input' | 'inputPointer'>,
+  { input, inputPointer = '', auth, now }: Pick<StartRequest, 'input' | 'inputPointer' | 'auth' | 'now'>,
 ): Promise<object> {
   const prepare = ctx.prepare?.[kind.name];
-  return prepare === undefined ? input : prepare(input, inputPointer);
+  return prepare === undefined ? input : prepare(input, { tenantId: auth.tenantId, now, pointer: inputPointer });
 }
 
 /** The answer to work that was accepted, now or before. */

@@ -103,7 +103,7 @@ function retryRoute(ctx: ApiContext): Route {
       requireFeature(ctx, kind);
       // The parsed input of the schema that the workflow of this kind takes.
       const parsed = body.input === undefined ? undefined : (parsePart(inputOf(kind), body.input, '/input') as Record<string, unknown>);
-      const input = parsed === undefined ? undefined : await prepareInput(ctx, kind, { input: parsed, inputPointer: '/input' });
+      const input = parsed === undefined ? undefined : await prepareInput(ctx, kind, { ...request, input: parsed, inputPointer: '/input' });
       const answer = found(
         await ctx.store.operations.retry({
           tenantId: auth.tenantId,
