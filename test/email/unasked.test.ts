@@ -31,12 +31,10 @@ describe('a mail whose answer was lost, where nobody can be asked', () => {
   test('is sent three times more at most, and is then unknown', async () => {
     world.always(REPLY_LOST);
     const { id } = await world.send({ to: 'ada@example.com' });
-    for (let sent = 2; sent <= 4; sent++) {
-      await world.shows(id, 'put_off');
-      while (world.arrived(id).length < sent) {
-        await world.call('POST', `/v1/operations/${id}/signals/retryNow`, {});
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+    // A signal that comes while the mail is sent stays for the next wait, so waits are not told apart here.
+    while (world.arrived(id).length < 4) {
+      await world.call('POST', `/v1/operations/${id}/signals/retryNow`, {});
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await world.reaches(id, 'unknown');
     assert.equal(world.arrived(id).length, 4);
