@@ -5,14 +5,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { FEATURES } from '../src/contracts/features.ts';
+import { INNER_WORKFLOWS } from '../src/contracts/inner-workflows.ts';
 import { KINDS } from '../src/contracts/kinds.ts';
 import * as workflows from '../src/workflows/index.ts';
 import { bundleWorkflows, PRODUCT_WORKFLOWS } from './support/bundle.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-
-/** Exported workflows that are no kind of operation: nobody requests or lists them. */
-const INNER_WORKFLOWS = ['warmUp'];
 
 /** Every place where a feature that has landed has its name. */
 const LAYERS = ['src/contracts', 'src/workflows', 'src/activities', 'src/api', 'test', 'docs', 'samples'];
@@ -40,7 +38,7 @@ describe('features', () => {
 
   it('export the workflows that the kinds name, and the inner ones', () => {
     const named = Object.values(KINDS).map(({ workflow }) => workflow);
-    assert.deepEqual(Object.keys(workflows).toSorted(), [...named, ...INNER_WORKFLOWS].toSorted());
+    assert.deepEqual(Object.keys(workflows).toSorted(), [...named, ...Object.keys(INNER_WORKFLOWS)].toSorted());
   });
 });
 

@@ -2,7 +2,8 @@
 export interface DispatchItem {
   readonly id: string;
   readonly tenantId: string;
-  readonly operationId: string;
+  /** Null: the workflow is no operation's. */
+  readonly operationId: string | null;
   readonly workflowId: string;
   readonly workflowType: string;
   readonly taskQueue: string;

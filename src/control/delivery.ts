@@ -1,5 +1,6 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { DispatchItem } from '../contracts/bridge.ts';
+import { INNER_WORKFLOWS, type InnerRef } from '../contracts/inner-workflows.ts';
 import type { Kinds } from '../contracts/kinds.ts';
 import type { OperationRef } from '../contracts/pure/operations.ts';
 
@@ -7,11 +8,15 @@ const DEADLINE_MS = 5_000;
 /** A killed worker's workflow task is given to another one after this long, rather than after the default 10 s. */
 const WORKFLOW_TASK_TIMEOUT = '5s';
 
+const innerTitles: Readonly<Record<string, string>> = INNER_WORKFLOWS;
+
 export interface DeliveryDeps {
   readonly client: Client;
   readonly kinds: Kinds;
   /** Typed search attributes for a start; made where Temporal's types are known. */
-  readonly searchAttributesOf: (ref: OperationRef) => NonNullable<Parameters<Client['workflow']['start']>[1]['typedSearchAttributes']>;
+  readonly searchAttributesOf: (
+    ref: OperationRef | InnerRef,
+  ) => NonNullable<Parameters<Client['workflow']['start']>[1]['typedSearchAttributes']>;
   readonly onStart: (kind: string, isEager: boolean) => void;
 }
 
@@ -46,8 +51,8 @@ async function deliver(deps: DeliveryDeps, item: DispatchItem): Promise<Delivery
 }
 
 async function startWorkflow({ client, kinds, searchAttributesOf, onStart }: DeliveryDeps, item: DispatchItem): Promise<'started'> {
-  // Written by the accepting transaction in exactly this form.
-  const ref = item.payload as unknown as OperationRef;
+  // Written by the transaction that decided on the start, in exactly this form.
+  const ref = item.payload as unknown as OperationRef | InnerRef;
   const handle = await client.workflow.start(item.workflowType, {
     workflowId: item.workflowId,
     taskQueue: item.taskQueue,
@@ -56,7 +61,7 @@ async function startWorkflow({ client, kinds, searchAttributesOf, onStart }: Del
     workflowIdConflictPolicy: 'FAIL',
     requestEagerStart: true,
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-    staticSummary: kinds[ref.kind]?.title ?? ref.kind,
+    staticSummary: kinds[ref.kind]?.title ?? innerTitles[ref.kind] ?? ref.kind,
     typedSearchAttributes: searchAttributesOf(ref),
     priority: { priorityKey: item.priority, fairnessKey: item.tenantId },
   });

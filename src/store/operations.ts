@@ -165,7 +165,7 @@ interface Plan {
   readonly subject: string;
   readonly naturalKey: string | null;
   readonly row: Readonly<Record<string, unknown>>;
-  readonly item: DispatchItem;
+  readonly item: DispatchItem & { readonly operationId: string };
 }
 
 function planOf(request: AcceptRequest): Plan {
@@ -180,7 +180,7 @@ function planOf(request: AcceptRequest): Plan {
   const subject = request.ownerSubject ?? TENANT_SUBJECT;
   const priority = start.priority ?? DEFAULT_PRIORITY;
   const dispatchId = uuidv7();
-  const item: DispatchItem = {
+  const item: Plan['item'] = {
     id: dispatchId,
     tenantId,
     operationId: id,

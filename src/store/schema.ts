@@ -104,7 +104,8 @@ interface OperationTable {
 interface DispatchTable {
   id: string;
   tenant_id: string;
-  operation_id: string;
+  /** Null: the workflow is no operation's. */
+  operation_id: string | null;
   workflow_id: string;
   workflow_type: string;
   task_queue: string;

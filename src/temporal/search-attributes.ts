@@ -1,6 +1,7 @@
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import { SEARCH_ATTRIBUTES } from '../contracts/pure/search-attributes.ts';
+import type { InnerRef } from '../contracts/inner-workflows.ts';
 import type { OperationRef } from '../contracts/pure/operations.ts';
 
 const KEYWORD_TYPE_NUMBER = 2; // temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
@@ -12,12 +13,12 @@ const keys = {
   operation: defineSearchAttributeKey(SEARCH_ATTRIBUTES.operation, SearchAttributeType.KEYWORD),
 };
 
-/** The typed attributes that an operation's workflow starts with. */
-export function searchAttributesOf(ref: Pick<OperationRef, 'tenantId' | 'kind' | 'operationId'>) {
+/** The typed attributes that a workflow starts with. */
+export function searchAttributesOf(ref: Pick<OperationRef, 'tenantId' | 'kind' | 'operationId'> | InnerRef) {
   return [
     { key: keys.tenant, value: ref.tenantId },
     { key: keys.kind, value: ref.kind },
-    { key: keys.operation, value: ref.operationId },
+    ...('operationId' in ref ? [{ key: keys.operation, value: ref.operationId }] : []),
     // The workflow changes it when it waits or is held.
     { key: keys.phase, value: 'running' },
   ];

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { createActivityInterceptor } from '../activities/lib/interceptor.ts';
 import { createTimelineLog } from '../activities/lib/timeline-log.ts';
 import { startTemporalControl, type TemporalControl } from '../control/index.ts';
+import { INNER_WORKFLOWS } from '../contracts/inner-workflows.ts';
 import { TASK_QUEUES, type TaskQueue } from '../contracts/pure/task-queues.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { countClosed } from '../metrics.ts';
@@ -115,7 +116,7 @@ async function warmUp({ client }: TemporalConnection): Promise<void> {
   await client.workflow.execute('warmUp', {
     workflowId: `warm-up:${process.pid}:${Date.now()}`,
     taskQueue: TASK_QUEUES.core,
-    staticSummary: 'Warm-up of a worker',
+    staticSummary: INNER_WORKFLOWS.warmUp,
     workflowExecutionTimeout: WARM_UP_TIMEOUT,
   });
 }

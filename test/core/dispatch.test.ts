@@ -5,8 +5,9 @@ import { pino } from 'pino';
 import { type Dispatcher, createDispatchBridge } from '../../src/contracts/bridge.ts';
 import type { OperationRef } from '../../src/contracts/pure/operations.ts';
 import { startDispatcher } from '../../src/control/dispatcher.ts';
-import { type Databases, openDatabases } from '../../src/store/database.ts';
+import { type Databases, openDatabases, withTenant } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
+import { signalInner, startInner } from '../../src/store/inner-workflows.ts';
 import { eventually } from '../support/eventually.ts';
 import { useDatabase } from '../support/ground.ts';
 import { PROBE_KIND } from '../support/probe.ts';
@@ -210,6 +211,23 @@ describe('the dispatcher', () => {
       served.payloads.map((payload) => 'reason' in payload),
       asked.map(() => false),
     );
+  });
+
+  test('starts a workflow that is no operation’s, and sends it what was asked for afterwards in order', async () => {
+    const tenant = await newTenant();
+    const told: string[] = [];
+    const inner = { workflowId: `tally:${tenant}:1`, ref: { tenantId: tenant, kind: 'tally', key: 'k_1' }, now: new Date() };
+    await withTenant(databases.app, tenant, async (tx) => {
+      await startInner(tx, inner);
+      for (const name of ['first', 'second']) await signalInner(tx, { ...inner, name });
+    });
+    await using served = serve(async (ref) => void told.push(Object.values(ref).toSorted().join(' ')), {
+      signal: (name) => void told.push(name),
+    });
+    await eventually(() => told.length === 3);
+    assert.deepEqual(told, [`k_1 tally ${tenant}`, 'first', 'second']);
+    await eventually(async () => (await backlog()) === 0);
+    assert.equal(served.started.length, 1);
   });
 
   test('two dispatchers at once deliver each row once', async () => {

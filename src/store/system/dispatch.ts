@@ -27,7 +27,7 @@ export interface TakeRequest {
 interface DueRow {
   id: string;
   tenant_id: string;
-  operation_id: string;
+  operation_id: string | null;
   workflow_id: string;
   workflow_type: string;
   task_queue: string;
@@ -98,7 +98,7 @@ async function takeDue(db: Kysely<Database>, { limit, now, leaseMs }: TakeReques
       select d.id from dispatch d join (select id, turn, priority, due_at from due order by turn, priority, due_at limit ${limit}) pick using (id)
       where d.delivered_at is null and (d.lease_until is null or d.lease_until <= ${now}::timestamptz)
         -- One workflow's rows go out in the order in which they were written.
-        and not exists (select from dispatch older where older.operation_id = d.operation_id and older.delivered_at is null and older.id < d.id)
+        and not exists (select from dispatch older where older.workflow_id = d.workflow_id and older.delivered_at is null and older.id < d.id)
       order by pick.turn, pick.priority, pick.due_at
       for update of d skip locked
     )

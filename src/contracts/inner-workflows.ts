@@ -1,0 +1,11 @@
+/** Workflows that nobody requests or lists, by name, and what Web UI calls them. */
+export const INNER_WORKFLOWS = {
+  warmUp: 'Warm-up of a worker',
+} as const satisfies Readonly<Record<string, string>>;
+
+/** What an inner workflow is started with: ids only. */
+export interface InnerRef {
+  readonly tenantId: string;
+  /** Its name. */
+  readonly kind: string;
+}

@@ -1,0 +1,51 @@
+import { uuidv7 } from 'uuidv7';
+import type { InnerRef } from '../contracts/inner-workflows.ts';
+import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
+import type { Tx } from './database.ts';
+
+const DEFAULT_PRIORITY = 3;
+
+interface InnerMessage {
+  readonly workflowId: string;
+  readonly ref: InnerRef;
+  readonly now: Date;
+}
+
+/** Starts a workflow that is no operation's when the transaction commits; the caller then wakes the dispatcher. */
+export async function startInner(tx: Tx, message: InnerMessage): Promise<void> {
+  await insert(tx, message, { verb: 'start', name: null });
+}
+
+/** Tells it something, without a word more than the signal's name. */
+export async function signalInner(tx: Tx, { name, ...message }: InnerMessage & { readonly name: string }): Promise<void> {
+  await insert(tx, message, { verb: 'signal', name });
+}
+
+interface Verb {
+  readonly verb: 'start' | 'signal';
+  readonly name: string | null;
+}
+
+async function insert(tx: Tx, { workflowId, ref, now }: InnerMessage, { verb, name }: Verb): Promise<void> {
+  await tx
+    .insertInto('dispatch')
+    .values({
+      id: uuidv7(),
+      tenant_id: ref.tenantId,
+      operation_id: null,
+      workflow_id: workflowId,
+      workflow_type: ref.kind,
+      task_queue: TASK_QUEUES.core,
+      verb,
+      name,
+      payload: JSON.stringify(verb === 'start' ? ref : {}),
+      priority: DEFAULT_PRIORITY,
+      due_at: now,
+      lease_until: null,
+      last_error: null,
+      created_at: now,
+      delivered_at: null,
+      outcome: null,
+    })
+    .execute();
+}
