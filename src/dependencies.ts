@@ -54,6 +54,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     mailer,
     from: config.mail.from,
     publicUrl: config.http.publicUrl,
+    route: routeOf(config),
     onClosed: (closing) => countClosed(metrics, closing),
   });
   return {
@@ -71,6 +72,11 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
       await databases[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Host and port, without the login. */
+function routeOf({ mail }: Config): string {
+  return mail.smtpUrl === undefined ? 'smtp' : new URL(mail.smtpUrl).host;
 }
 
 function mailerOf({ mail }: Config): Mailer {

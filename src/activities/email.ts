@@ -1,11 +1,12 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { Mailer, OutgoingMail } from '../adapters/mailer.ts';
+import type { DeliveryReport, Mailer, OutgoingMail } from '../adapters/mailer.ts';
 import { type EmailContent, type EmailEffect, emailEffects, emailMessageId } from '../contracts/email.ts';
 import type { Opened, RunRef } from '../contracts/pure/operations.ts';
 import type { EffectRow } from '../store/effects.ts';
 import type { Store } from '../store/index.ts';
 import { type MailJob, partyOf, personaliser } from './email/party.ts';
+import { createRouteGate, type RouteGate } from './email/route-gate.ts';
 import { claimEffects, type EffectContext, runEffect, settleEffect, type Standing } from './lib/effect.ts';
 import { sleepInActivity, stopIfCancelled, withHeartbeat } from './lib/heartbeat.ts';
 import { createProgress } from './lib/progress.ts';
@@ -29,6 +30,12 @@ export interface EmailProgress {
   readonly pending: number;
   /** The server put recipients off: wait before the next try. */
   readonly isPutOff: boolean;
+  /** The mail server wants no mail for a while, whoever's it is. Not this mail's fault, so its own delays do not grow. */
+  readonly held?: {
+    readonly forMs: number;
+    /** 0 to 1: where among all that wait this one goes on, so that they do not come all at once. */
+    readonly spread: number;
+  };
   /** `expiresAt` has passed: nothing more is begun. */
   readonly isExpired: boolean;
   readonly expiresAtMs?: number;
@@ -47,6 +54,12 @@ export interface EmailActivityDeps {
   readonly from: string;
   /** Where unsubscribe links lead. */
   readonly publicUrl: string;
+  /** The mail server that all mail goes through; its pauses are kept under this name. */
+  readonly route: string;
+}
+
+interface Deps extends EmailActivityDeps {
+  readonly gate: RouteGate;
 }
 
 interface Job extends MailJob {
@@ -55,8 +68,9 @@ interface Job extends MailJob {
   readonly expiresAtMs?: number;
 }
 
-export function createEmailActivities(deps: EmailActivityDeps) {
-  const { store } = deps;
+export function createEmailActivities(given: EmailActivityDeps) {
+  const { store } = given;
+  const deps: Deps = { ...given, gate: createRouteGate(store.system.emailRoutes, given.route) };
 
   /** Opens the operation and tries a short mail once. Runs as a local activity of ≤ 2 s; what it leaves is for `sendEmail`. */
   async function openEmail(run: RunRef): Promise<Opened<EmailProgress>> {
@@ -95,7 +109,7 @@ export function createEmailActivities(deps: EmailActivityDeps) {
 
 export type EmailActivities = ReturnType<typeof createEmailActivities>;
 
-async function loadJob(deps: EmailActivityDeps, run: RunRef): Promise<Job> {
+async function loadJob(deps: Deps, run: RunRef): Promise<Job> {
   const row = await deps.store.operations.get(run.tenantId, run.operationId);
   if (row === undefined) throw ApplicationFailure.nonRetryable('The operation does not exist.', 'NotOpen');
   const job = wholeJob(deps, run, { input: row.input, createdAt: row.created_at });
@@ -154,16 +168,31 @@ interface Serving {
   readonly limitMs?: number;
 }
 
-async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSettling, limitMs }: Serving): Promise<EmailProgress> {
+async function serve(deps: Deps, job: Job, { rows, budgetMs, isSettling, limitMs }: Serving): Promise<EmailProgress> {
   const session = deps.mailer.openSession();
   const plannedOf = new Map(job.planned.map((effect) => [effect.step, effect]));
   const cancelled = Context.current().cancellationSignal;
   const signal = limitMs === undefined ? cancelled : AbortSignal.any([cancelled, AbortSignal.timeout(limitMs)]);
   let isPutOff = false;
+  let isHeld = false;
+  let report: DeliveryReport | undefined;
   const mailFor = await personaliser(deps, job);
-  const party = partyOf({ mailer: deps.mailer, session, mailFor, budgetMs, signal, plannedOf, content: job.content, isSettling }, () => {
-    isPutOff = true;
-  });
+  const { mailer, gate } = deps;
+  const party = partyOf(
+    { mailer, session, mailFor, budgetMs, signal, plannedOf, content: job.content, gate, isSettling },
+    {
+      onPutOff: () => {
+        isPutOff = true;
+      },
+      onHeld: () => {
+        isHeld = true;
+      },
+      onReport: (latest) => {
+        report = latest;
+        isHeld ||= latest.outcome === 'deferred' && latest.slowDown !== undefined;
+      },
+    },
+  );
   const context: EffectContext = { effects: deps.store.effects, run: job.run, party, signal, sleep: sleepInActivity };
   const standings: Standing[] = [];
   const progress = createProgress(deps.store.streams, job.run, { total: rows.length, unit: 'recipients' });
@@ -171,12 +200,16 @@ async function serve(deps: EmailActivityDeps, job: Job, { rows, budgetMs, isSett
     for (const row of rows) {
       await stopIfCancelled();
       standings.push(await (isSettling ? settleEffect(context, row) : runEffect(context, row)));
+      // After the effect is recorded, which must not wait for this.
+      if (report !== undefined) await gate.heed(report);
+      report = undefined;
       await progress.report(standings.filter((standing) => standing !== 'pending' && standing !== 'sending').length);
     }
   } finally {
     await session.close();
   }
-  return count(job, { standings, isPutOff, suppressed: rows.filter(isSuppressed).length });
+  const served = count(job, { standings, isPutOff: isPutOff || isHeld, suppressed: rows.filter(isSuppressed).length });
+  return isHeld ? { ...served, held: { forMs: Math.ceil(await gate.pausedForMs()), spread: Math.random() } } : served;
 }
 
 /** What an earlier attempt left as unknown is still to be asked for. */

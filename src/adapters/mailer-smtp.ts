@@ -5,6 +5,7 @@ import MailComposer from 'nodemailer/lib/mail-composer';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 
 import { deliveryMarkLines } from './mailer-lookup.ts';
+import { askedToSlowDown } from './mailer-rate.ts';
 import { LinkPool, tearDown } from './mailer-smtp-pool.ts';
 import type { Link } from './mailer-smtp-pool.ts';
 import type { Delivery, DeliveryReport, Mailer, MailerSettings, MailSession } from './mailer.ts';
@@ -61,8 +62,9 @@ async function deliver(pool: LinkPool, delivery: Delivery, replyTimeoutMs: numbe
     let link;
     try {
       link = await take();
-    } catch {
-      return { outcome: 'not_sent', reason: delivery.signal?.aborted ? 'aborted' : 'connect' };
+    } catch (error) {
+      if (delivery.signal?.aborted) return { outcome: 'not_sent', reason: 'aborted' };
+      return turnedAway(error) ?? { outcome: 'not_sent', reason: 'connect' };
     }
     const attempt = await new Transaction({ link, parcel, delivery, replyTimeoutMs }).run();
     await pool.give(link);
@@ -72,6 +74,17 @@ async function deliver(pool: LinkPool, delivery: Delivery, replyTimeoutMs: numbe
     // Once only: a fresh connection is never stale.
     take = () => pool.connect(delivery.signal);
   }
+}
+
+/** A server that greets with 4xx has too many connections, or no time. */
+function turnedAway(error: unknown): DeliveryReport | undefined {
+  const reply = error instanceof Error && 'response' in error && typeof error.response === 'string' ? error.response : '';
+  return /^4\d\d/.test(reply) ? deferredBy(Number(reply.slice(0, 3)), reply) : undefined;
+}
+
+function deferredBy(code: number, reply: string): DeliveryReport {
+  const slowDown = askedToSlowDown(code, reply);
+  return { outcome: 'deferred', code, ...(slowDown === undefined ? {} : { slowDown }) };
 }
 
 /** Builds the message: the same delivery always gives the same bytes. */
@@ -235,7 +248,7 @@ class Transaction {
     }
     link.needsReset = phase === 'envelope';
     const wasStale = phase === 'envelope' && link.isReused && code === 421;
-    this.#finish({ outcome: code < 500 ? 'deferred' : 'refused', code }, wasStale);
+    this.#finish(code < 500 ? deferredBy(code, error?.response ?? '') : { outcome: 'refused', code }, wasStale);
   }
 
   #breakOff(reason: 'dropped' | 'timeout' | 'aborted' | 'gate', wasStale = false): void {

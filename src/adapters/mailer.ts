@@ -36,12 +36,18 @@ export interface MailAttachment {
   readonly content: Buffer;
 }
 
+/** The server wants less mail, whoever's it is. */
+export interface SlowDown {
+  /** How long the server wants to be left alone, where it says so. */
+  readonly forMs?: number;
+}
+
 /** How one transaction ended, in the terms that decide whether the mail may be sent again. */
 export type DeliveryReport =
   /** Accepted: 2xx after the body. */
   | { readonly outcome: 'delivered'; readonly code: number }
   /** 4xx: surely not accepted now, may be tried again. */
-  | { readonly outcome: 'deferred'; readonly code: number }
+  | { readonly outcome: 'deferred'; readonly code: number; readonly slowDown?: SlowDown }
   /** 5xx: final. Also 552 (over the server's SIZE) and 553 (no valid address), found out here. */
   | { readonly outcome: 'refused'; readonly code: number }
   /** The end of the body was not written: surely not accepted. */

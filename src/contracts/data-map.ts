@@ -32,6 +32,7 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
     keeps: 'as long as the mails that name it',
     onErasure: 'row is deleted with the last of these mails',
   },
+  email_route: { personal: false, keeps: 'one row for each mail server', onErasure: 'nothing' },
   email_secret: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
   migration: { personal: false, keeps: 'for ever', onErasure: 'nothing' },
 };

@@ -10,6 +10,7 @@ import { createOperationsStore } from './operations.ts';
 import { createStreamsStore } from './streams.ts';
 import { createSystemApiKeysStore } from './system/api-keys.ts';
 import { createDispatchStore } from './system/dispatch.ts';
+import { createEmailRoutesStore } from './system/email-routes.ts';
 import { createEventPositionsStore } from './system/event-positions.ts';
 import { createSystemOperationsStore } from './system/operations.ts';
 import { createTenantsStore } from './tenants.ts';
@@ -37,6 +38,7 @@ export function createStore(databases: Databases, bridge: DispatchBridge) {
     system: {
       apiKeys: createSystemApiKeysStore(databases.system),
       dispatch: createDispatchStore(databases.system),
+      emailRoutes: createEmailRoutesStore(databases.system),
       eventPositions: createEventPositionsStore(databases.system),
       operations: createSystemOperationsStore(databases.system),
     },

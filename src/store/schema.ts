@@ -20,6 +20,7 @@ export interface Database {
   suppression: SuppressionTable;
   email_secret: EmailSecretTable;
   email_attachment: EmailAttachmentTable;
+  email_route: EmailRouteTable;
 }
 
 type Json<T> = ColumnType<T, string, string>;
@@ -242,4 +243,11 @@ interface EmailAttachmentTable {
   sha256: string;
   content: Buffer;
   created_at: Date;
+}
+
+interface EmailRouteTable {
+  route: string;
+  strikes: number;
+  paused_until: Date;
+  eased: boolean;
 }

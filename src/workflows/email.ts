@@ -11,6 +11,8 @@ const mail = proxyActivities<EmailActivities>({ ...PROFILES.outside, taskQueue: 
 
 const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 15 * 60_000; // 15 min
+/** Over how long mails come back that a paused server held back again and again. */
+const MAX_SPREAD_MS = 2 * 60_000; // 2 min
 const GIVE_UP_AFTER_MS = 24 * 3_600_000; // 24 h, as mail servers do by default with a message that stays put off
 
 /** Signal: don't wait for the next try of recipients whom the server put off. */
@@ -52,25 +54,37 @@ interface RetrySwitch {
 async function sendAll(first: EmailProgress, control: OperationControl, retry: RetrySwitch): Promise<Outcome> {
   const giveUpAt = first.createdAtMs + GIVE_UP_AFTER_MS;
   let progress = first;
-  for (let round = 0; progress.pending > 0; round += 1) {
+  let putOffs = 0;
+  let holds = 0;
+  while (progress.pending > 0) {
     if (progress.isPutOff) {
       const now = control.run().nowMs;
       if (now >= giveUpAt) break;
       const leftMs = Math.min(giveUpAt, progress.expiresAtMs ?? giveUpAt) - now;
-      const durationMs = Math.max(0, Math.min(FIRST_DELAY_MS * 2 ** round, MAX_DELAY_MS, leftMs));
-      await control.wait({
-        durationMs,
-        phase: 'put_off',
-        message: `Recipients put off: ${progress.pending}. The next try follows.`,
-        until: retry.isAsked,
-      });
+      const delayMs = delayOf(progress, progress.held === undefined ? putOffs : holds);
+      await control.wait({ durationMs: Math.max(0, Math.min(delayMs, leftMs)), ...reasonOf(progress), until: retry.isAsked });
       retry.clear();
     }
+    // A pause of the whole server says nothing about this mail.
+    if (progress.held === undefined) putOffs += 1;
+    else holds += 1;
     await control.checkpoint();
     progress = await mail.sendEmail({ run: control.run(), isSettling: false });
     if (progress.isExpired) break;
   }
   return outcomeOf(progress);
+}
+
+function delayOf({ held }: EmailProgress, round: number): number {
+  const ownMs = FIRST_DELAY_MS * 2 ** round;
+  if (held === undefined) return Math.min(ownMs, MAX_DELAY_MS);
+  return held.forMs + Math.round(held.spread * Math.min(ownMs, MAX_SPREAD_MS));
+}
+
+function reasonOf({ held, pending }: EmailProgress): { readonly phase: string; readonly message: string } {
+  return held === undefined
+    ? { phase: 'put_off', message: `Recipients put off: ${pending}. The next try follows.` }
+    : { phase: 'route_paused', message: `The mail server asked for less mail. Recipients waiting: ${pending}.` };
 }
 
 function outcomeOf({ messageId, sent, refused, suppressed, unknown, pending, isExpired }: EmailProgress): Outcome {

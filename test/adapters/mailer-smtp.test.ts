@@ -36,14 +36,14 @@ describe('mailer: what became of a mail', () => {
   const faults: [SmtpFault['at'], SmtpFault['act'], DeliveryReport][] = [
     ['mail', 451, { outcome: 'deferred', code: 451 }],
     ['mail', 550, { outcome: 'refused', code: 550 }],
-    ['mail', 421, { outcome: 'deferred', code: 421 }],
-    ['rcpt', 452, { outcome: 'deferred', code: 452 }],
+    ['mail', 421, { outcome: 'deferred', code: 421, slowDown: {} }],
+    ['rcpt', 452, { outcome: 'deferred', code: 452, slowDown: {} }],
     ['rcpt', 550, { outcome: 'refused', code: 550 }],
     ['data', 451, { outcome: 'deferred', code: 451 }],
     ['data', 554, { outcome: 'refused', code: 554 }],
     ['body', 451, { outcome: 'deferred', code: 451 }],
     ['body', 550, { outcome: 'refused', code: 550 }],
-    ['body', 421, { outcome: 'deferred', code: 421 }],
+    ['body', 421, { outcome: 'deferred', code: 421, slowDown: {} }],
     ['mail', 'drop', { outcome: 'not_sent', reason: 'dropped' }],
     ['rcpt', 'drop', { outcome: 'not_sent', reason: 'dropped' }],
     ['data', 'drop', { outcome: 'not_sent', reason: 'dropped' }],
@@ -98,6 +98,12 @@ describe('mailer: what became of a mail', () => {
     await using server = await startSmtpScript({ greeting: '554 not today' });
     assert.deepEqual(await openSession(server).deliver(sampleDelivery()), { outcome: 'not_sent', reason: 'connect' });
     await assert.rejects(createMailer({ smtpUrl: server.url }).verify(), /not today/);
+  });
+
+  it('takes a greeting that has no time now for a server that wants less mail', async () => {
+    await using server = await startSmtpScript({ greeting: '421 4.7.0 too many connections, try again in 30 seconds' });
+    const report = await openSession(server).deliver(sampleDelivery());
+    assert.deepEqual(report, { outcome: 'deferred', code: 421, slowDown: { forMs: 30_000 } });
   });
 
   it('gives up connecting to a server that says nothing', async () => {

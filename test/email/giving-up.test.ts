@@ -26,12 +26,20 @@ interface Diary {
   readonly closed: Outcome[];
 }
 
-/** Activities over no database: one recipient, who is put off until `takenAfterMs` have passed. */
-function fakeActivities(diary: Diary, takenAfterMs: number): EmailActivities & OperationActivities {
+interface Server {
+  /** The recipient is put off until then. */
+  readonly takenAfterMs: number;
+  /** The whole server takes no mail before. */
+  readonly openAfterMs?: number;
+}
+
+/** Activities over no database, for one recipient. */
+function fakeActivities(diary: Diary, { takenAfterMs, openAfterMs = 0 }: Server): EmailActivities & OperationActivities {
   let createdAtMs = 0;
   const progressAt = (nowMs: number): EmailProgress => {
     diary.tries.push(nowMs - createdAtMs);
     const isTaken = nowMs - createdAtMs >= takenAfterMs;
+    const isHeld = nowMs - createdAtMs < openAfterMs;
     return {
       messageId: '<o1@test>',
       createdAtMs,
@@ -42,6 +50,7 @@ function fakeActivities(diary: Diary, takenAfterMs: number): EmailActivities & O
       pending: isTaken ? 0 : 1,
       isPutOff: !isTaken,
       isExpired: false,
+      ...(isHeld ? { held: { forMs: 60_000, spread: 0.5 } } : {}),
     };
   };
   return {
@@ -60,9 +69,9 @@ function fakeActivities(diary: Diary, takenAfterMs: number): EmailActivities & O
   };
 }
 
-async function runMail(takenAfterMs: number): Promise<Diary & { readonly outcome: Outcome }> {
+async function runMail(server: Server): Promise<Diary & { readonly outcome: Outcome }> {
   const diary: Diary = { tries: [], closed: [] };
-  const activities = fakeActivities(diary, takenAfterMs);
+  const activities = fakeActivities(diary, server);
   const connection = environment.nativeConnection;
   const [core, mail] = await Promise.all([
     Worker.create({ connection, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath: await useBundle() }, activities }),
@@ -70,7 +79,7 @@ async function runMail(takenAfterMs: number): Promise<Diary & { readonly outcome
   ]);
   const execute = () =>
     environment.client.workflow.execute<(ref: OperationRef) => Promise<Outcome>>('email', {
-      workflowId: `email:shop:${takenAfterMs}`,
+      workflowId: `email:shop:${server.takenAfterMs}:${server.openAfterMs}`,
       taskQueue: TASK_QUEUES.core,
       args: [REF],
     });
@@ -78,14 +87,21 @@ async function runMail(takenAfterMs: number): Promise<Diary & { readonly outcome
   return { ...diary, outcome };
 }
 
+const gapsOf = (tries: readonly number[]): number[] => tries.slice(1).map((atMs, index) => (atMs - (tries[index] ?? 0)) / 1000);
+
+/** Real time passes too while the clock is skipped, so each gap may be a little longer. */
+function assertGaps(gapsS: readonly number[], expectedS: readonly number[]): void {
+  assert.equal(gapsS.length, expectedS.length);
+  const isEach = gapsS.every((gapS, index) => gapS >= (expectedS[index] ?? 0) && gapS < (expectedS[index] ?? 0) + 10);
+  assert.ok(isEach, `${gapsS.join(', ')} instead of ${expectedS.join(', ')}`);
+}
+
 test('a mail that is put off for 24 hours is given up, with tries that become rarer up to one each 15 minutes', async () => {
-  const { outcome, closed, tries } = await runMail(Infinity);
+  const { outcome, closed, tries } = await runMail({ takenAfterMs: Infinity });
   assert.ok(outcome.status === 'failed');
   assert.deepEqual(outcome.error, { code: 'put_off', message: 'Recipients put off for 24 hours: 1.', retryable: true });
   assert.deepEqual(closed, [outcome]);
-  // Real time passes too while the clock is skipped, so each gap may be a little longer.
-  const gapsS = tries.slice(1, 6).map((atMs, index) => Math.floor((atMs - (tries[index] ?? 0)) / 1000));
-  assert.deepEqual(gapsS, [1, 2, 4, 8, 16]);
+  assertGaps(gapsOf(tries).slice(0, 5), [1, 2, 4, 8, 16]);
   const last = tries.at(-1) ?? 0;
   assert.ok(Math.abs(last - 24 * HOUR_MS) < 60_000, `the last try came after ${last} ms`);
   const gaps = tries.slice(12).map((atMs, index) => atMs - (tries[index + 11] ?? 0));
@@ -93,7 +109,20 @@ test('a mail that is put off for 24 hours is given up, with tries that become ra
 });
 
 test('a mail that is taken after six hours has succeeded', async () => {
-  const { outcome, tries } = await runMail(6 * HOUR_MS);
+  const { outcome, tries } = await runMail({ takenAfterMs: 6 * HOUR_MS });
   assert.equal(outcome.status, 'succeeded');
   assert.ok((tries.at(-1) ?? 0) < 6.3 * HOUR_MS);
+});
+
+test('a mail that a paused server held back for an hour has all its own delays left, and comes back spread out', async () => {
+  const { outcome, tries } = await runMail({ takenAfterMs: HOUR_MS + 30_000, openAfterMs: HOUR_MS });
+  assert.equal(outcome.status, 'succeeded');
+  const gapsS = tries.slice(1).map((atMs, index) => Math.floor((atMs - (tries[index] ?? 0)) / 1000));
+  assert.deepEqual(gapsS.slice(0, 4), [60, 61, 62, 64]);
+  const held = tries.findIndex((atMs) => atMs >= HOUR_MS);
+  assert.ok(
+    gapsS.slice(7, held).every((gapS) => gapS >= 120 && gapS <= 122),
+    String(gapsS),
+  );
+  assert.deepEqual(gapsS.slice(held, held + 5), [1, 2, 4, 8, 16]);
 });

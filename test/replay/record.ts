@@ -95,3 +95,11 @@ test('cancelled while it is sent', async () => {
   await world.reaches(id, 'cancelled');
   await record(id, 'email/cancelled-while-sending');
 });
+
+test('held back by a mail server that asked for less mail', async () => {
+  world.plan([{ at: 'rcpt', act: 451, says: '4.7.500 Server busy' }]);
+  const { id } = await world.send({ to: 'ada@example.com' });
+  await world.shows(id, 'route_paused');
+  await world.reaches(id, 'succeeded');
+  await record(id, 'email/route-paused');
+});

@@ -9,6 +9,8 @@ export type SmtpMoment = 'mail' | 'rcpt' | 'data' | 'mid-body' | 'body';
 export interface SmtpFault {
   readonly at: SmtpMoment;
   readonly act: number | 'drop' | 'stall';
+  /** What the server says after the code. */
+  readonly says?: string;
 }
 
 /** What the script knows of a transaction when it decides. Counted from 1. */
@@ -209,7 +211,7 @@ class Conversation {
     } else if (fault?.act === 'stall') {
       this.#isOver = true;
     } else {
-      this.#say(fault ? `${fault.act} as the script says` : usual);
+      this.#say(fault ? `${fault.act} ${fault.says ?? 'as the script says'}` : usual);
     }
     return fault === undefined;
   }

@@ -7,6 +7,7 @@ import type { EffectRow } from '../../store/effects.ts';
 import type { Store } from '../../store/index.ts';
 import type { EffectParty, Sent } from '../lib/effect.ts';
 import { sleepInActivity } from '../lib/heartbeat.ts';
+import type { RouteGate } from './route-gate.ts';
 
 /** Pauses between questions to a mailbox that does not answer; afterwards nobody knows. */
 const ASK_AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
@@ -66,13 +67,23 @@ export interface Post {
   readonly signal: AbortSignal;
   readonly plannedOf: ReadonlyMap<string, EmailEffect>;
   readonly content: EmailContent;
+  readonly gate: RouteGate;
   /** Only finding out, so nothing is sent again. */
   readonly isSettling: boolean;
 }
 
+/** Told of what each try shows. */
+export interface Watch {
+  /** To be tried again later. */
+  onPutOff(): void;
+  /** Nothing was tried: the whole route is paused. */
+  onHeld(): void;
+  onReport(report: DeliveryReport): void;
+}
+
 /** The mail server, as what an effect is made at. */
-export function partyOf(post: Post, onPutOff: () => void): EffectParty {
-  const { mailer, session, mailFor, budgetMs, signal, plannedOf, content, isSettling } = post;
+export function partyOf(post: Post, watch: Watch): EffectParty {
+  const { mailer, session, mailFor, budgetMs, signal, plannedOf, content, gate, isSettling } = post;
   const planned = (effect: EffectRow): EmailEffect => {
     const found = plannedOf.get(effect.step);
     if (found === undefined) throw ApplicationFailure.nonRetryable('An effect names no recipient of this mail.', 'AlreadyDone');
@@ -84,10 +95,16 @@ export function partyOf(post: Post, onPutOff: () => void): EffectParty {
     budgetMs,
     settleMs: mailer.settleMs,
     async send(effect, begin) {
+      if ((await gate.pausedForMs()) > 0) {
+        watch.onHeld();
+        return { state: 'not_done' };
+      }
       const { address } = planned(effect);
-      const sent = sentOf(await session.deliver({ mail: mailFor(address), recipient: address, beforeBody: begin, signal }));
+      const report = await session.deliver({ mail: mailFor(address), recipient: address, beforeBody: begin, signal });
+      watch.onReport(report);
+      const sent = sentOf(report);
       // Not at once: a server that lost one answer may lose the next.
-      if (sent.state === 'not_done' || (sent.state === 'ambiguous' && lookup === undefined && repeats(effect))) onPutOff();
+      if (sent.state === 'not_done' || (sent.state === 'ambiguous' && lookup === undefined && repeats(effect))) watch.onPutOff();
       return sent;
     },
     repeats,
