@@ -49,8 +49,10 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     open: () => store.system.operations.countOpen(),
     clock,
   });
+  const kinds = overrides.kinds ?? KINDS;
   const activities = createActivities({
     store,
+    kinds,
     mailer,
     from: config.mail.from,
     publicUrl: config.http.publicUrl,
@@ -62,7 +64,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     log,
     metrics,
     clock,
-    kinds: overrides.kinds ?? KINDS,
+    kinds,
     bridge,
     store,
     mailer,

@@ -152,6 +152,7 @@ describe('a recipient whom the server refuses', () => {
     assert.equal(moved.status, 202);
     await world.reaches(moved.body.id, 'succeeded');
     assert.deepEqual(world.arrived(id), ['a@example.com', 'c@example.com']);
+    assert.deepEqual(await world.recipients(id), ['c@example.com: sent', 'a@example.com: sent', 'b@example.com: refused']);
   });
 });
 

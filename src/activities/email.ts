@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DeliveryReport, Mailer, OutgoingMail } from '../adapters/mailer.ts';
 import { type EmailContent, type EmailEffect, emailEffects, emailMessageId } from '../contracts/email.ts';
+import type { EmailStanding } from '../contracts/pure/email.ts';
 import type { Opened, RunRef } from '../contracts/pure/operations.ts';
 import type { EffectRow } from '../store/effects.ts';
 import type { Store } from '../store/index.ts';
@@ -18,16 +19,8 @@ const FIRST_TRY_BUDGET_MS = 1_200;
 const FIRST_TRY_MS = 1_400;
 const BUDGET_MS = 30_000;
 
-export interface EmailProgress {
-  readonly messageId: string;
+export interface EmailProgress extends EmailStanding {
   readonly createdAtMs: number;
-  readonly sent: number;
-  readonly refused: number;
-  /** Not sent, since these get no mail. */
-  readonly suppressed: number;
-  readonly unknown: number;
-  /** Recipients still to be served. */
-  readonly pending: number;
   /** The server put recipients off: wait before the next try. */
   readonly isPutOff: boolean;
   /** The mail server wants no mail for a while, whoever's it is. Not this mail's fault, so its own delays do not grow. */
@@ -36,8 +29,6 @@ export interface EmailProgress {
     /** 0 to 1: where among all that wait this one goes on, so that they do not come all at once. */
     readonly spread: number;
   };
-  /** `expiresAt` has passed: nothing more is begun. */
-  readonly isExpired: boolean;
   readonly expiresAtMs?: number;
 }
 

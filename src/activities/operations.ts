@@ -1,3 +1,4 @@
+import type { Kinds } from '../contracts/kinds.ts';
 import type { OperationRef, Outcome, RunRef } from '../contracts/pure/operations.ts';
 import type { Mark } from '../store/lifecycle.ts';
 import type { Store } from '../store/index.ts';
@@ -27,12 +28,13 @@ export interface MessageRecord {
 
 export interface OperationActivityDeps {
   readonly store: Store;
+  readonly kinds: Kinds;
   /** Told of every operation that ended, for the metrics. */
   readonly onClosed: (closing: { readonly kind: string; readonly status: string; readonly seconds: number }) => void;
 }
 
 /** The bookkeeping of every operation. All are local activities: one statement each, safe to repeat, ≤ 5 ms. */
-export function createOperationActivities({ store, onClosed }: OperationActivityDeps) {
+export function createOperationActivities({ store, kinds, onClosed }: OperationActivityDeps) {
   return {
     /** Opens the row, for workflows whose first step is nothing else. */
     async openOperation(run: RunRef) {
@@ -47,7 +49,7 @@ export function createOperationActivities({ store, onClosed }: OperationActivity
 
     /** Ends the operation, or says how long an effect that is being sent may still take. */
     async closeOperation({ run, outcome, isCancelRequested }: CloseOperationRequest) {
-      const closed = await store.lifecycle.close({ run, outcome, cancelRequested: isCancelRequested });
+      const closed = await store.lifecycle.close({ run, outcome, cancelRequested: isCancelRequested, kind: kinds[run.kind] });
       if (closed.closed) onClosed({ kind: run.kind, status: closed.status, seconds: closed.seconds });
       return closed;
     },

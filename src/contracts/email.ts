@@ -172,7 +172,12 @@ export const EmailResult = z.object({
 });
 export type EmailResult = z.infer<typeof EmailResult>;
 
-/** The effects that a mail asks for, one per recipient. The step names no address: it goes into keys. */
+/** The step of one recipient, in whichever attempt. It names no address: it goes into keys. */
+export function emailStep(rootId: string, address: string): string {
+  return `send/${sha256(`${rootId}/${address.toLowerCase()}`).slice(0, 24)}`;
+}
+
+/** The effects that a mail asks for, one per recipient. */
 export function emailEffects(mail: EmailContent, rootId: string): readonly EmailEffect[] {
   const files = (mail.attachments ?? []).map(({ filename, contentType, sha256: hash }) => [filename, contentType, hash]);
   const parts = [mail.to, mail.cc ?? [], mail.replyTo ?? '', mail.subject, mail.html ?? '', mail.text ?? ''];
@@ -180,7 +185,7 @@ export function emailEffects(mail: EmailContent, rootId: string): readonly Email
   const digest = sha256(content);
   const bulk = mail.category === 'bulk';
   return recipientsOf(mail).map(({ address, role }) => ({
-    step: `send/${sha256(`${rootId}/${address.toLowerCase()}`).slice(0, 24)}`,
+    step: emailStep(rootId, address),
     digest,
     reaches: { address: address.toLowerCase(), bulk },
     address,

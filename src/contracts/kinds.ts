@@ -1,6 +1,8 @@
 import type * as z from 'zod';
 import * as email from './email.ts';
+import { endingOfEmail } from './email-recipients.ts';
 import type { Feature } from './features.ts';
+import type { Outcome } from './pure/operations.ts';
 import type { TaskQueue } from './pure/task-queues.ts';
 
 /** One effect that an input asks for: its step within the operation, and a hash of what would be done. */
@@ -16,6 +18,17 @@ export interface Reach {
   readonly address: string;
   /** Whether it is bulk, which people can refuse alone. */
   readonly bulk: boolean;
+}
+
+export type EffectState = 'claimed' | 'sending' | 'done' | 'refused' | 'unknown';
+
+/** How one effect stands; `claimed`: it is still to be made. */
+export interface EffectStanding {
+  readonly step: string;
+  readonly state: EffectState;
+  readonly response: Readonly<Record<string, unknown>> | null;
+  /** How often it was made again without knowing of the time before. */
+  readonly repeats: number;
 }
 
 /** A kind of operation: everything that routes, dispatcher, OpenAPI and tests need to know of it. */
@@ -41,6 +54,11 @@ export interface Kind {
   readonly signals: Readonly<Record<string, z.ZodObject>>;
   /** The effects an input asks for; an edited retry that meets a done one with another digest is refused. */
   readonly effects?: (input: never, rootId: string) => readonly PlannedEffect[];
+  /**
+   * How an operation ends that was cancelled, by how its effects stand; none of them changes any more. Without it: `cancelled`, with the
+   * result that the workflow gives, if any. When all was done before, it did not end as cancelled.
+   */
+  readonly endingOf?: (input: never, rootId: string, effects: readonly EffectStanding[]) => Outcome;
   /** The world's own key for the work; a second request with the same key is answered with the first operation. */
   readonly naturalKey?: (input: never) => string;
 }
@@ -62,6 +80,7 @@ export const KINDS = {
     resource: (rootId) => `/v1/emails/${rootId}`,
     signals: { retryNow: email.RetryNow },
     effects: email.emailEffects,
+    endingOf: endingOfEmail,
   },
 } as const satisfies Readonly<Record<string, Kind>>;
 

@@ -72,6 +72,7 @@ export function startTemporalControl(deps: TemporalControlDeps): TemporalControl
   const settle = startSettleSweep({
     operations: store.system.operations,
     lifecycle: store.lifecycle,
+    kinds: deps.kinds,
     client,
     clock,
     log,

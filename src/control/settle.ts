@@ -1,6 +1,7 @@
 import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Clock } from '../contracts/clock.ts';
+import type { Kinds } from '../contracts/kinds.ts';
 import type { Outcome, RunRef } from '../contracts/pure/operations.ts';
 import type { LifecycleStore } from '../store/lifecycle.ts';
 import type { OpenOperation, SystemOperationsStore } from '../store/system/operations.ts';
@@ -16,6 +17,7 @@ const LOOK_BACK_MS = 120_000;
 export interface SettleDeps {
   readonly operations: SystemOperationsStore;
   readonly lifecycle: LifecycleStore;
+  readonly kinds: Kinds;
   readonly client: Client;
   readonly clock: Clock;
   readonly log: Logger;
@@ -100,8 +102,8 @@ interface Closing {
   readonly outcome: Outcome;
 }
 
-async function close({ lifecycle, clock, log, onClosed }: SettleDeps, { row, runId, outcome }: Closing): Promise<void> {
-  const closed = await lifecycle.close({ run: runRefOf(row, runId, clock), outcome, actor: 'temporal' });
+async function close({ lifecycle, kinds, clock, log, onClosed }: SettleDeps, { row, runId, outcome }: Closing): Promise<void> {
+  const closed = await lifecycle.close({ run: runRefOf(row, runId, clock), outcome, actor: 'temporal', kind: kinds[row.kind] });
   if (!closed.closed) return;
   onClosed({ kind: row.kind, status: closed.status, seconds: closed.seconds });
   log.warn({ operationId: row.id, tenantId: row.tenantId, status: closed.status }, 'settled an operation whose workflow had ended');

@@ -1,7 +1,7 @@
 import { type Kysely, type Selectable, sql } from 'kysely';
-import type { PlannedEffect, Reach } from '../contracts/kinds.ts';
+import type { EffectState, PlannedEffect, Reach } from '../contracts/kinds.ts';
 import { withTenant } from './database.ts';
-import type { Database, EffectState } from './schema.ts';
+import type { Database } from './schema.ts';
 
 export type EffectRow = Selectable<Database['effect']>;
 

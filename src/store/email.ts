@@ -1,14 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
+import type { EmailContent } from '../contracts/email.ts';
 import type { Actor, AuditStore } from './audit.ts';
 import { withTenant } from './database.ts';
-import type { PageRequest } from './operations.ts';
+import type { OperationRow, PageRequest } from './operations.ts';
 import type { Database } from './schema.ts';
 
 const SECRET_BYTES = 32;
 
 export type SuppressionRow = Selectable<Database['suppression']>;
+
+/** One attempt at a mail, and whom it was for. */
+export interface EmailAttempt extends Pick<OperationRow, 'status' | 'created_at'> {
+  readonly recipients: Pick<EmailContent, 'to' | 'cc' | 'bcc'>;
+}
 
 interface SuppressionRequest {
   readonly tenantId: string;
@@ -85,7 +91,7 @@ export function createEmailStore({ db, audit }: { readonly db: Kysely<Database>;
     });
   }
 
-  return { suppress, isSuppressed, listSuppressions, removeSuppression, ...createUnsubscribeSecrets(db), ...createAttachments(db) };
+  return { suppress, isSuppressed, listSuppressions, removeSuppression, ...createUnsubscribeSecrets(db), ...createMails(db) };
 }
 
 /** Secrets behind the links by which recipients say that they want no more. */
@@ -119,8 +125,25 @@ function createUnsubscribeSecrets(db: Kysely<Database>) {
   return { unsubscribeSecret, findUnsubscribeSecret };
 }
 
-/** Bytes that mails carry, by their hash. */
-function createAttachments(db: Kysely<Database>) {
+/** Whom mails were for, and the bytes that they carry, by their hash. */
+function createMails(db: Kysely<Database>) {
+  /** Whom each attempt at a mail was for, the latest first. */
+  function attempts(tenantId: string, rootId: string): Promise<EmailAttempt[]> {
+    return withTenant(db, tenantId, (tx) =>
+      tx
+        .selectFrom('operation')
+        .select(['status', 'created_at'])
+        // The rest of an input may be long.
+        .select(
+          sql<EmailAttempt['recipients']>`jsonb_build_object('to', input->'to', 'cc', input->'cc', 'bcc', input->'bcc')`.as('recipients'),
+        )
+        .where('tenant_id', '=', tenantId)
+        .where('root_id', '=', rootId)
+        .orderBy('attempt', 'desc')
+        .execute(),
+    );
+  }
+
   /** Keeps what is not there yet. Safe to repeat. */
   async function keepAttachments(tenantId: string, contents: readonly Buffer[], now: Date): Promise<string[]> {
     const rows = contents.map((content) => ({
@@ -151,5 +174,5 @@ function createAttachments(db: Kysely<Database>) {
     return new Map(rows.map((row) => [row.sha256, row.content]));
   }
 
-  return { keepAttachments, attachments };
+  return { attempts, keepAttachments, attachments };
 }

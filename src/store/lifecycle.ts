@@ -1,6 +1,8 @@
 import { type Kysely, sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
+import type { Kind } from '../contracts/kinds.ts';
 import type { Closed, Opened, OperationStatus, Outcome, RunRef, TerminalStatus } from '../contracts/pure/operations.ts';
+import { endingOfCancelled } from './endings.ts';
 import type { Database } from './schema.ts';
 
 export interface OpenedRow {
@@ -26,6 +28,8 @@ export interface CloseRequest {
   readonly details?: Readonly<Record<string, unknown>>;
   /** The workflow was asked to cancel, by whatever way; if it did not end so, the effect had won. */
   readonly cancelRequested?: boolean;
+  /** Says how it ends when the workflow was stopped and can't. */
+  readonly kind?: Kind | undefined;
 }
 
 /** What a run writes into its operation's row. Each compares run ids first, and each may be repeated. */
@@ -55,7 +59,11 @@ export function createLifecycleStore(db: Kysely<Database>) {
   }
 
   /** Ends the operation as the workflow says, unless a cancel would overtake an effect that is being sent. */
-  async function close({ run, outcome, events = [], actor = 'workflow', details, cancelRequested = false }: CloseRequest): Promise<Closed> {
+  async function close(request: CloseRequest): Promise<Closed> {
+    const { run, events = [], actor = 'workflow', details } = request;
+    const wasStopped = request.outcome.status === 'cancelled' && request.outcome.result === undefined;
+    const outcome = wasStopped ? await endingOfCancelled(db, request.kind, { ...run, now: new Date(run.nowMs) }) : request.outcome;
+    const cancelRequested = request.cancelRequested === true || request.outcome.status === 'cancelled';
     const parameters = parametersOf(run, {
       status: outcome.status,
       result: outcome.result ?? null,

@@ -1,4 +1,5 @@
 import type { ColumnType, JSONColumnType } from 'kysely';
+import type { EffectState } from '../contracts/kinds.ts';
 import type { OperationError, OperationStatus } from '../contracts/pure/operations.ts';
 
 /** The tables as Kysely sees them; migrations/ is the truth, and a test compares the two. */
@@ -122,8 +123,6 @@ interface DispatchTable {
   delivered_at: Date | null;
   outcome: string | null;
 }
-
-export type EffectState = 'claimed' | 'sending' | 'done' | 'refused' | 'unknown';
 
 interface EffectTable {
   tenant_id: string;

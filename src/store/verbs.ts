@@ -7,6 +7,7 @@ import { TERMINAL_STATUSES } from '../contracts/pure/operations.ts';
 import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
 import type { Actor, AuditStore } from './audit.ts';
 import { type Tx, withTenant } from './database.ts';
+import { endingOfCancelled } from './endings.ts';
 import type { Idempotency, OperationRow, OperationsStore } from './operations.ts';
 import type { Database } from './schema.ts';
 
@@ -25,6 +26,10 @@ export interface SignalRequest extends VerbRequest {
 
 export interface RescheduleRequest extends VerbRequest {
   readonly startAt: Date;
+}
+
+export interface CancelRequest extends VerbRequest {
+  readonly kind?: Kind | undefined;
 }
 
 export interface RetryRequest extends VerbRequest {
@@ -54,7 +59,7 @@ interface Locked {
 /** What people and programs ask of an operation that exists. Each writes rows; the dispatcher tells the workflow. */
 export function createVerbsStore(parts: Parts) {
   return {
-    requestCancel: (request: VerbRequest) => requestCancel(parts, request),
+    requestCancel: (request: CancelRequest) => requestCancel(parts, request),
     signal: (request: SignalRequest) => signal(parts, request),
     reschedule: (request: RescheduleRequest) => reschedule(parts, request),
     retry: (request: RetryRequest) => retry(parts, request),
@@ -64,8 +69,8 @@ export function createVerbsStore(parts: Parts) {
 /** Before the workflow opened the row, cancelling is one compare-and-set; later the workflow is asked. */
 async function requestCancel(
   parts: Parts,
-  request: VerbRequest,
-): Promise<{ readonly outcome: 'cancelled' | 'cancelling' | 'finished'; readonly operation: OperationRow } | undefined> {
+  request: CancelRequest,
+): Promise<{ readonly outcome: 'cancelled' | 'cancelling' | 'too_late' | 'finished'; readonly operation: OperationRow } | undefined> {
   const answer = await withTenant(parts.db, request.tenantId, async (tx) => {
     const row = await lock(tx, request.id);
     if (row === undefined) return undefined;
@@ -73,8 +78,8 @@ async function requestCancel(
     if (isTerminal(row)) return { outcome: 'finished' as const, operation: row };
     if (row.run_id === null) {
       await recordVerb(parts, { tx, row }, { ...request, name: 'cancel' });
-      await finishUnopened(tx, row, request);
-      return { outcome: 'cancelled' as const, operation: await read(tx, row.id) };
+      const outcome = await finishUnopened(tx, row, request);
+      return { outcome, operation: await read(tx, row.id) };
     }
     await tx
       .updateTable('operation')
@@ -230,18 +235,24 @@ function read(tx: Tx, id: string): Promise<OperationRow> {
   return tx.selectFrom('operation').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
 }
 
-async function finishUnopened(tx: Tx, row: OperationRow, request: VerbRequest): Promise<void> {
+/** A retry whose recipients had it all before has nothing left to cancel. */
+async function finishUnopened(tx: Tx, row: OperationRow, request: CancelRequest): Promise<'cancelled' | 'too_late'> {
+  const { tenant_id: tenantId, id: operationId, root_id: rootId } = row;
+  const ending = await endingOfCancelled(tx, request.kind, { tenantId, operationId, rootId, runId: null, now: request.now });
+  const status = ending.status === 'succeeded' ? 'succeeded' : 'cancelled';
   const parameters = {
     now: request.now,
-    status: 'cancelled',
-    result: null,
+    status,
+    result: ending.result ?? null,
     error: null,
+    cancelRequested: true,
     eventId: uuidv7(),
     auditId: uuidv7(),
     actor: request.actor.actor,
     keyId: request.actor.keyId,
   };
   await sql`select finish_operation(o, ${JSON.stringify(parameters)}::jsonb) from operation o where o.id = ${row.id}`.execute(tx);
+  return status === 'cancelled' ? status : 'too_late';
 }
 
 async function appendStep({ tx, row }: Locked, data: object, now: Date): Promise<void> {

@@ -1,6 +1,7 @@
 import { defineSignal, proxyActivities, proxyLocalActivities, setHandler } from '@temporalio/workflow';
 import type { EmailActivities, EmailProgress } from '../activities/email.ts';
 import type { Asked } from '../contracts/pure/messages.ts';
+import { outcomeOfEmail } from '../contracts/pure/email.ts';
 import type { OperationRef, Outcome } from '../contracts/pure/operations.ts';
 import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
 import { type OperationControl, runOperation } from './lib/operation.ts';
@@ -72,7 +73,7 @@ async function sendAll(first: EmailProgress, control: OperationControl, retry: R
     progress = await mail.sendEmail({ run: control.run(), isSettling: false });
     if (progress.isExpired) break;
   }
-  return outcomeOf(progress);
+  return outcomeOfEmail(progress);
 }
 
 function delayOf({ held }: EmailProgress, round: number): number {
@@ -85,33 +86,4 @@ function reasonOf({ held, pending }: EmailProgress): { readonly phase: string; r
   return held === undefined
     ? { phase: 'put_off', message: `Recipients put off: ${pending}. The next try follows.` }
     : { phase: 'route_paused', message: `The mail server asked for less mail. Recipients waiting: ${pending}.` };
-}
-
-function outcomeOf({ messageId, sent, refused, suppressed, unknown, pending, isExpired }: EmailProgress): Outcome {
-  const result = { messageId, sent, refused: refused + pending, suppressed, unknown, cancelled: 0 };
-  if (unknown > 0) {
-    const message = `The server took the whole mail and did not answer, and nobody could be asked. Recipients: ${unknown}.`;
-    return { status: 'unknown', error: { code: 'outcome_unknown', message, retryable: true }, result };
-  }
-  if (isExpired && pending > 0) return { status: 'expired', result: { ...result, refused, cancelled: pending } };
-  if (refused > 0)
-    return {
-      status: 'failed',
-      error: { code: 'rejected', message: `Recipients refused by the mail server: ${refused}.`, retryable: false },
-      result,
-    };
-  if (pending > 0)
-    return {
-      status: 'failed',
-      error: { code: 'put_off', message: `Recipients put off for 24 hours: ${pending}.`, retryable: true },
-      result,
-    };
-  // Whoever refused to be reached is no failure, unless nobody is left.
-  if (suppressed > 0 && sent === 0)
-    return {
-      status: 'failed',
-      error: { code: 'suppressed', message: `All recipients are suppressed: ${suppressed}.`, retryable: false },
-      result,
-    };
-  return { status: 'succeeded', result };
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TEST_ACTOR, useCore } from '../support/core-fixture.ts';
+import { eventually } from '../support/eventually.ts';
 import { PROBE_KIND } from '../support/probe.ts';
 
 const fixture = useCore();
 const HOUR_MS = 3_600_000;
+const RETRY_STATE_CANCEL_REQUESTED = 7; // temporal.api.enums.v1.RetryState
 
 function verb(id: string) {
   return { tenantId: fixture.tenantId(), id, actor: TEST_ACTOR, now: new Date() };
@@ -108,6 +110,19 @@ describe('cancelling', () => {
     await operations().requestCancel(verb(id));
     const row = await fixture.reaches(id, 'cancelled');
     assert.equal(row.paused, false);
+  });
+
+  test('while a step runs whose process dies: cancelled, although nobody gets the step again', async () => {
+    const { vanished } = fixture.core().probeLog;
+    const { id, workflow_id: workflowId } = await fixture.start([{ do: 'vanish' }]);
+    await eventually(() => vanished.length > 0);
+    assert.equal((await operations().requestCancel(verb(id)))?.outcome, 'cancelling');
+    const row = await fixture.reaches(id, 'cancelled');
+    assert.equal(row.error, null);
+    const { events } = await fixture.core().serving.temporal.client.workflow.getHandle(workflowId).fetchHistory();
+    const states = (events ?? []).flatMap(({ activityTaskTimedOutEventAttributes: ended }) => (ended ? [ended.retryState] : []));
+    assert.deepEqual(states, [RETRY_STATE_CANCEL_REQUESTED]);
+    for (const release of vanished) release();
   });
 
   test('after the end it is refused', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { KINDS } from '../../src/contracts/kinds.ts';
 import { temporalCliPath } from '../../src/embedded/binaries.ts';
 import { eventually } from '../support/eventually.ts';
 import { useMailWorld } from './world.ts';
@@ -30,6 +31,27 @@ function nextBody(): Promise<void> {
   return promise;
 }
 
+/** A retry in an hour of a mail that one of its two recipients got. */
+async function retryLater(edit: (input: Readonly<Record<string, unknown>>) => object): Promise<string> {
+  world.plan([undefined, { at: 'rcpt', act: 550 }]);
+  const { id } = await world.send({ to: ['a@example.com', 'b@example.com'] });
+  await world.reaches(id, 'failed');
+  const { operations } = world.core().deps.store;
+  const of = await operations.get(world.tenantId(), id);
+  assert.ok(of !== undefined);
+  const accepted = await operations.accept({
+    tenantId: world.tenantId(),
+    kind: KINDS.email,
+    input: edit(of.input),
+    start: { startAt: new Date(Date.now() + 3_600_000) },
+    actor: { actor: 'key:test' },
+    now: new Date(),
+    retry: { of },
+  });
+  assert.ok(accepted.outcome === 'created');
+  return accepted.operation.id;
+}
+
 describe('cancelling a mail', () => {
   test('that is put off: nothing is sent afterwards', async () => {
     world.plan([undefined]);
@@ -37,7 +59,8 @@ describe('cancelling a mail', () => {
     const { id } = await world.send({ to: ['a@example.com', 'b@example.com'] });
     await world.shows(id, 'put_off');
     assert.equal((await cancel(id)).status, 202);
-    await world.reaches(id, 'cancelled');
+    const { result } = await world.reaches(id, 'cancelled');
+    assert.deepEqual(result, { messageId: `<${id}@mail.nightshift>`, sent: 1, refused: 0, suppressed: 0, unknown: 0, cancelled: 1 });
     assert.deepEqual(await world.recipients(id), ['a@example.com: sent', 'b@example.com: cancelled']);
     world.always(undefined);
     assert.equal((await cancel(id)).status, 200);
@@ -50,7 +73,7 @@ describe('cancelling a mail', () => {
     const { id, status } = await world.send({ to: 'ada@example.com', startAt: new Date(Date.now() + 3_600_000).toISOString() });
     assert.equal(status, 'scheduled');
     const { status: code, body } = await cancel(id);
-    assert.deepEqual([code, body.status], [200, 'cancelled']);
+    assert.deepEqual([code, body.status, body.result?.cancelled], [200, 'cancelled', 1]);
     assert.deepEqual(await world.recipients(id), ['ada@example.com: cancelled']);
   });
 
@@ -72,9 +95,10 @@ describe('cancelling a mail', () => {
     await eventually(() => world.arrived(id).length === 2);
     const askedAt = performance.now();
     assert.equal((await cancel(id)).status, 202);
-    await world.reaches(id, 'cancelled');
+    const { result } = await world.reaches(id, 'cancelled');
     const tookMs = performance.now() - askedAt;
     assert.ok(tookMs < 5_000, `${tookMs} ms`);
+    assert.deepEqual([result?.['sent'], result?.['cancelled']], [2, 4]);
     const states = (await world.recipients(id)).map((text) => text.split(': ')[1]);
     assert.deepEqual(states, ['sent', 'sent', 'cancelled', 'cancelled', 'cancelled', 'cancelled']);
     assert.equal(world.arrived(id).length, 2);
@@ -93,6 +117,18 @@ describe('cancelling a mail', () => {
       (await world.recipients(id)).map((text) => text.split(': ')[1]),
       ['sent', 'sent', 'sent', 'cancelled'],
     );
+  });
+
+  test('before a retry began whose recipients all have it already: too late, and it says so', async () => {
+    const retry = await retryLater((mail) => ({ ...mail, to: ['a@example.com'] }));
+    const { status, body } = await cancel(retry);
+    assert.deepEqual([status, body.status, body.cancelRejected, body.result?.sent], [202, 'succeeded', 'too_late', 1]);
+  });
+
+  test('before a retry began: what was refused before is not too late to cancel', async () => {
+    const retry = await retryLater((mail) => mail);
+    const { status, body } = await cancel(retry);
+    assert.deepEqual([status, body.status, body.result?.sent, body.result?.cancelled], [200, 'cancelled', 1, 1]);
   });
 
   test('too late: it succeeds, and says so', async () => {

@@ -82,7 +82,7 @@ export function makeDependencies(ground: Ground, options: CoreOptions = {}) {
     SHUTDOWN_GRACE: '2s',
     ...options.environment,
   });
-  const probeLog: ProbeLog = { done: [], undone: [] };
+  const probeLog: ProbeLog = { done: [], undone: [], vanished: [] };
   const deps = createDependencies(config, {
     mailer: options.mailer ?? NO_MAILER,
     log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),

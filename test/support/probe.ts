@@ -4,7 +4,7 @@ import type { RunRef } from '../../src/contracts/pure/operations.ts';
 import type { Store } from '../../src/store/index.ts';
 
 const ProbeStep = z.strictObject({
-  do: z.enum(['mark', 'effect', 'wait', 'signal', 'fail', 'bug']),
+  do: z.enum(['mark', 'effect', 'wait', 'signal', 'fail', 'bug', 'vanish']),
   phase: z.string().optional(),
   durationMs: z.int().optional(),
 });
@@ -35,6 +35,8 @@ export interface ProbeStepRequest {
 export interface ProbeLog {
   readonly done: string[];
   readonly undone: string[];
+  /** Lets the steps end that behave as if their process had died. */
+  readonly vanished: (() => void)[];
 }
 
 export function createProbeActivities(store: Store, log: ProbeLog) {
@@ -45,6 +47,11 @@ export function createProbeActivities(store: Store, log: ProbeLog) {
     },
     async doProbe({ step }: ProbeStepRequest) {
       log.done.push(step);
+      return {};
+    },
+    /** Neither beats nor answers, as a step whose process was killed. */
+    async vanishProbe(_run: RunRef) {
+      await new Promise<void>((resolve) => log.vanished.push(resolve));
       return {};
     },
     async undoProbe({ step }: ProbeStepRequest) {

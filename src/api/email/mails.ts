@@ -1,8 +1,10 @@
-import { Email, type EmailContent, emailEffects, emailMessageId, type RecipientState } from '../../contracts/email.ts';
+import { Email, type EmailContent, emailMessageId, emailStep, recipientsOf } from '../../contracts/email.ts';
 import type { StoredAttachment } from '../../contracts/email-attachments.ts';
+import { recipientStateOf } from '../../contracts/email-recipients.ts';
 import { KINDS } from '../../contracts/kinds.ts';
 import { UuidParams } from '../../contracts/routes.ts';
 import type { EffectRow } from '../../store/effects.ts';
+import type { EmailAttempt } from '../../store/email.ts';
 import type { OperationRow } from '../../store/operations.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { HttpProblem } from '../lib/problems.ts';
@@ -53,7 +55,7 @@ function getRoute(ctx: ApiContext): Route {
     path: '/v1/emails/{id}',
     operationId: 'getEmail',
     summary: 'Look at a mail',
-    description: 'With the state of every recipient. The id is the `rootId` of its operations.',
+    description: 'With the state of everybody whom one of its attempts was for. The id is the `rootId` of its operations.',
     tag: TAG,
     tokens: true,
     feature: 'email',
@@ -79,9 +81,9 @@ function getRoute(ctx: ApiContext): Route {
     async handler({ auth, params }) {
       const row = await ctx.store.operations.latestOf(auth.tenantId, params.id);
       if (row === undefined || row.kind !== kind.name || !sees(auth, row)) throw new HttpProblem('not_found');
-      const first = row.attempt === 1 ? row : await ctx.store.operations.get(auth.tenantId, row.root_id);
+      const attempts = await ctx.store.email.attempts(auth.tenantId, row.root_id);
       const effects = await ctx.store.effects.ofRoot(auth.tenantId, row.root_id);
-      return { status: 200, body: presentEmail({ row, effects, createdAt: (first ?? row).created_at }) };
+      return { status: 200, body: presentEmail({ row, attempts, effects }) };
     },
   });
 }
@@ -89,18 +91,18 @@ function getRoute(ctx: ApiContext): Route {
 interface Mail {
   /** The latest attempt. */
   readonly row: OperationRow;
+  /** All of them, the latest first. */
+  readonly attempts: readonly EmailAttempt[];
   readonly effects: readonly EffectRow[];
-  readonly createdAt: Date;
 }
 
-function presentEmail({ row, effects, createdAt }: Mail): Email {
+function presentEmail({ row, attempts, effects }: Mail): Email {
   // Checked against the kind's schema when it was accepted.
   const content = row.input as EmailContent;
-  const byStep = new Map(effects.map((effect) => [effect.step, effect]));
   return {
     id: row.root_id,
     object: 'email',
-    createdAt: createdAt.toISOString(),
+    createdAt: (attempts.at(-1) ?? row).created_at.toISOString(),
     operationId: row.id,
     status: row.status,
     messageId: emailMessageId(row.root_id),
@@ -108,44 +110,32 @@ function presentEmail({ row, effects, createdAt }: Mail): Email {
     category: content.category ?? 'transactional',
     ...(content.template === undefined ? {} : { template: content.template, locale: content.locale }),
     ...(content.attachments === undefined ? {} : { attachments: content.attachments.map(presentAttachment) }),
-    recipients: emailEffects(content, row.root_id).map(({ step, address, role }) => {
-      const effect = byStep.get(step);
-      const code = effect?.response?.['smtpCode'];
-      return {
-        address,
-        role,
-        state: stateOf(effect, row),
-        ...(typeof code === 'number' ? { smtpCode: code } : {}),
-        ...(effect === undefined || effect.repeats === 0 ? {} : { possibleDuplicates: effect.repeats }),
-        ...(effect === undefined ? {} : { updatedAt: effect.updated_at.toISOString() }),
-      };
-    }),
+    recipients: presentRecipients({ row, attempts, effects }),
   };
 }
 
-function stateOf(effect: EffectRow | undefined, row: OperationRow): RecipientState {
-  switch (effect?.state) {
-    case 'done':
-      return 'sent';
-    case 'refused':
-      return refusalOf(effect);
-    case 'sending':
-      return 'sending';
-    case 'unknown':
-      return 'unknown';
-    case 'claimed':
-    case undefined:
-      return row.status === 'cancelled' || row.status === 'expired' ? 'cancelled' : 'pending';
+/** Everybody whom one of the attempts was for, once, those of the latest attempt first. */
+function presentRecipients({ row, attempts, effects }: Mail): Email['recipients'] {
+  const byStep = new Map(effects.map((effect) => [effect.step, effect]));
+  const recipients = new Map<string, Email['recipients'][number]>();
+  for (const { status, recipients: asked } of attempts) {
+    const isStopped = status === 'cancelled' || status === 'expired';
+    for (const { address, role } of recipientsOf(asked)) {
+      const step = emailStep(row.root_id, address);
+      if (recipients.has(step)) continue;
+      const effect = byStep.get(step);
+      const code = effect?.response?.['smtpCode'];
+      recipients.set(step, {
+        address,
+        role,
+        state: recipientStateOf(effect, isStopped),
+        ...(typeof code === 'number' ? { smtpCode: code } : {}),
+        ...(effect === undefined || effect.repeats === 0 ? {} : { possibleDuplicates: effect.repeats }),
+        ...(effect === undefined ? {} : { updatedAt: effect.updated_at.toISOString() }),
+      });
+    }
   }
-}
-
-function refusalOf({ response, repeats }: EffectRow): RecipientState {
-  const reason = response?.['reason'];
-  // Cancelled before it was sent again: the first may have arrived.
-  if (reason === 'cancelled' && repeats > 0) return 'unknown';
-  // What an operation that expired left undone is shown like what a cancel left undone.
-  if (reason === 'expired') return 'cancelled';
-  return reason === 'cancelled' || reason === 'suppressed' ? reason : 'refused';
+  return [...recipients.values()];
 }
 
 function presentAttachment({ filename, contentType, sizeBytes }: StoredAttachment) {

@@ -69,9 +69,9 @@ function cancelRoute(ctx: ApiContext): Route {
     async handler(request) {
       const { auth, body, now } = request;
       const row = await findOperation(ctx, request, 'start');
-      const answer = found(
-        await ctx.store.operations.requestCancel({ tenantId: auth.tenantId, id: row.id, actor: auth.actor, reason: body.reason, now }),
-      );
+      const kind = ctx.kinds[row.kind];
+      const verb = { tenantId: auth.tenantId, id: row.id, actor: auth.actor, reason: body.reason, now };
+      const answer = found(await ctx.store.operations.requestCancel({ ...verb, kind }));
       if (answer.outcome === 'finished') throw refusal('finished', answer.operation);
       return { status: answer.outcome === 'cancelled' ? 200 : 202, body: presentOperation(answer.operation, ctx) };
     },

@@ -7,6 +7,7 @@ import { createSaga } from '../../../src/workflows/lib/saga.ts';
 import type { ProbeActivities } from '../probe.ts';
 
 const { openOperation } = proxyLocalActivities<OperationActivities>({ ...PROFILES.bookkeeping, summary: 'Open' });
+const mortal = proxyActivities<ProbeActivities>({ ...PROFILES.outside, heartbeatTimeout: '1s', summary: 'Probe that dies' });
 const probes = proxyActivities<ProbeActivities>({ ...PROFILES.outside, summary: 'Probe' });
 
 export const advance = defineSignal<[{ actor?: string; reason?: string }]>('advance');
@@ -42,6 +43,10 @@ export async function probe(ref: OperationRef) {
               await condition(() => advances > before);
               break;
             }
+            case 'vanish':
+              await control.mark('vanishing');
+              await mortal.vanishProbe(control.run());
+              break;
             case 'fail':
               throw ApplicationFailure.nonRetryable('The probe was told to fail.', 'Rejected');
             case 'bug':
