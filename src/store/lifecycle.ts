@@ -2,8 +2,13 @@ import { type Kysely, sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
 import type { Kind } from '../contracts/kinds.ts';
 import type { Closed, Opened, OperationStatus, Outcome, RunRef, TerminalStatus } from '../contracts/pure/operations.ts';
+import { TENANT_SUBJECT } from './audit.ts';
+import { withTenant } from './database.ts';
 import { endingOfCancelled } from './endings.ts';
 import type { Database } from './schema.ts';
+
+/** What the row of a cancel over REST says too. */
+const LATE_CANCEL = 'operation.cancel.requested';
 
 export interface OpenedRow {
   readonly input: Readonly<Record<string, unknown>>;
@@ -79,6 +84,7 @@ export function createLifecycleStore(db: Kysely<Database>) {
       select * from close_operation(${parameters}::jsonb)`.execute(db);
     const row = rows[0];
     if (row === undefined) throw new Error('close_operation gave no row');
+    if (row.closed && cancelRequested && row.status !== 'cancelled') await recordLateCancel(db, run);
     return row.closed ? { closed: true, status: row.status, seconds: row.seconds } : { closed: false, retryInMs: row.retry_in_ms ?? 0 };
   }
 
@@ -86,6 +92,19 @@ export function createLifecycleStore(db: Kysely<Database>) {
 }
 
 export type LifecycleStore = ReturnType<typeof createLifecycleStore>;
+
+/** A cancel that other tools asked for and that came too late. Written once; who asked over REST has a row already. */
+async function recordLateCancel(db: Kysely<Database>, { tenantId, operationId, nowMs }: RunRef): Promise<void> {
+  await withTenant(db, tenantId, (tx) =>
+    sql`
+      insert into audit_entry (id, tenant_id, at, actor, action, target, operation_id, subject, details)
+      select ${uuidv7()}, o.tenant_id, ${new Date(nowMs)}, 'temporal', ${LATE_CANCEL}, 'operation/' || o.id, o.id, ${TENANT_SUBJECT},
+        jsonb_build_object('rejected', o.cancel_rejected)
+      from operation o
+      where o.id = ${operationId} and o.cancel_requested_at is null and o.cancel_rejected is not null
+        and not exists (select from audit_entry a where a.operation_id = o.id and a.action = ${LATE_CANCEL})`.execute(tx),
+  );
+}
 
 function parametersOf(run: RunRef, more: Readonly<Record<string, unknown>>): string {
   const { tenantId, operationId, runId, nowMs } = run;

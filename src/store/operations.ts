@@ -39,6 +39,8 @@ export interface AcceptRequest {
   readonly ownerSubject?: string | undefined;
   readonly idempotency?: Idempotency | undefined;
   readonly now: Date;
+  /** Why it was asked for; kept as a part of the audit row's hash. */
+  readonly reason?: string | undefined;
   /** Set by `retry` only. */
   readonly retry?: { readonly of: OperationRow };
 }
@@ -82,7 +84,11 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
     const direct = plan.status === 'accepted' && bridge.reserve();
     let created = false;
     try {
-      const afterHmac = await audit.hashFor(request.tenantId, plan.subject, { kind: request.kind.name, input: request.input });
+      const afterHmac = await audit.hashFor(request.tenantId, plan.subject, {
+        kind: request.kind.name,
+        input: request.input,
+        reason: request.reason,
+      });
       const leaseUntil = direct ? new Date(request.now.getTime() + DIRECT_LEASE_MS) : undefined;
       const parameters = JSON.stringify({ ...plan.row, leaseUntil, afterHmac: afterHmac.toString('hex') });
       const { rows } = await sql<{ outcome: string; object_id: string }>`select * from accept_operation(${parameters}::jsonb)`.execute(db);

@@ -140,7 +140,13 @@ async function reschedule(
     if (moved.length === 0) return { outcome: 'not_scheduled' as const, operation: row };
     await tx.updateTable('operation').set({ start_at: request.startAt, updated_at: request.now }).where('id', '=', row.id).execute();
     await appendStep({ tx, row }, { status: 'scheduled', phase: 'scheduled', startAt: request.startAt }, request.now);
-    await recordVerb(parts, { tx, row }, { ...request, name: 'rescheduled' });
+    await parts.audit.record(tx, {
+      ...changeOf(row, request),
+      action: 'operation.rescheduled',
+      before: { startAt: row.start_at },
+      after: { startAt: request.startAt },
+      details: { from: row.start_at, to: request.startAt },
+    });
     return { outcome: 'rescheduled' as const, operation: await read(tx, row.id) };
   });
   if (answer?.outcome === 'rescheduled') parts.bridge.wake();
@@ -174,6 +180,7 @@ async function retry(parts: Parts, request: RetryRequest): Promise<Retried | und
     ownerSubject,
     idempotency,
     now,
+    reason: request.reason,
     retry: { of: row },
   });
   if (accepted.outcome === 'mismatch') return { outcome: 'mismatch' };
@@ -213,14 +220,14 @@ async function contradictsDone(
 
 async function recordVerb({ audit }: Parts, { tx, row }: Locked, request: VerbRequest & { readonly name: string }): Promise<void> {
   await audit.record(tx, {
-    ...request.actor,
-    tenantId: row.tenant_id,
-    at: request.now,
+    ...changeOf(row, request),
     action: `operation.${request.name}.requested`,
-    target: `operation/${row.id}`,
-    operationId: row.id,
     ...(request.reason === undefined ? {} : { after: { reason: request.reason } }),
   });
+}
+
+function changeOf(row: OperationRow, { actor, now }: VerbRequest) {
+  return { ...actor, tenantId: row.tenant_id, at: now, target: `operation/${row.id}`, operationId: row.id };
 }
 
 function isTerminal(row: OperationRow): boolean {

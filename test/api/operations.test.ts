@@ -378,6 +378,10 @@ describe('asking something of an operation', () => {
     assert.equal((await move('2029-06-01T00:00:00Z')).body.startAt, '2029-06-01T00:00:00.000Z');
     assertProblem(await move('2999-01-01T00:00:00Z'), 400, 'invalid_request');
     assertProblem(await move('soon'), 400, 'invalid_request');
+    const short = await start({ startAt: FUTURE, expiresAt: '2030-01-02T00:00:00Z' });
+    const late = await api.call('PATCH', `/v1/operations/${short.id}`, { key: short.key, body: { startAt: '2030-01-02T00:00:00Z' } });
+    assertProblem(late, 400, 'invalid_request');
+    assert.equal(late.body.errors[0].pointer, '/startAt');
     const now = await start();
     assertProblem(
       await api.call('PATCH', `/v1/operations/${now.id}`, { key: now.key, body: { startAt: FUTURE } }),

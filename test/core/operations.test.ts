@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { TEST_ACTOR, useCore } from '../support/core-fixture.ts';
 import { eventually } from '../support/eventually.ts';
 import { PROBE_KIND } from '../support/probe.ts';
+import { selectRows } from '../support/rows.ts';
 
 const fixture = useCore();
 const HOUR_MS = 3_600_000;
@@ -69,10 +70,19 @@ describe('accepting', () => {
 
 describe('waiting for a time', () => {
   test('a scheduled operation starts when it is due, and can be moved', async () => {
-    const { id, status } = await fixture.start([], { start: { startAt: new Date(Date.now() + HOUR_MS) } });
+    const { id, status, start_at: before } = await fixture.start([], { start: { startAt: new Date(Date.now() + HOUR_MS) } });
     assert.equal(status, 'scheduled');
-    const moved = await operations().reschedule({ ...verb(id), startAt: new Date() });
+    const startAt = new Date();
+    const moved = await operations().reschedule({ ...verb(id), startAt });
     assert.equal(moved?.outcome, 'rescheduled');
+    const [entry, ...more] = await selectRows(
+      fixture.core().ground,
+      `select actor, details, before_hmac <> after_hmac as differs from audit_entry where operation_id = $1 and action = 'operation.rescheduled'`,
+      [id],
+    );
+    assert.deepEqual(more, []);
+    const details = { from: before?.toISOString(), to: startAt.toISOString() };
+    assert.deepEqual(entry, { actor: 'key:test', details, differs: true });
     await fixture.reaches(id, 'succeeded');
     assert.equal((await operations().reschedule({ ...verb(id), startAt: new Date() }))?.outcome, 'not_scheduled');
   });

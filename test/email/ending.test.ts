@@ -8,16 +8,19 @@ import type { RunRef } from '../../src/contracts/pure/operations.ts';
 import { type Databases, openDatabases } from '../../src/store/database.ts';
 import type { EffectEnd, EffectRow } from '../../src/store/effects.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
-import { useDatabase } from '../support/ground.ts';
+import { type GroundDatabase, useDatabase } from '../support/ground.ts';
+import { selectRows } from '../support/rows.ts';
 
 const MAIL = { to: ['a@example.com', 'b@example.com'], subject: 'Hello', text: 'It works.' };
 const tenantId = 'shop';
 
+let ground: GroundDatabase;
 let databases: Databases;
 let store: Store;
 
 before(async () => {
-  const { databaseUrl: url } = await useDatabase();
+  ground = await useDatabase();
+  const { databaseUrl: url } = ground;
   databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: 5 });
   store = createStore(databases, createDispatchBridge());
   await store.tenants.put({ id: tenantId, name: 'A shop', actor: { actor: 'system' }, now: new Date() });
@@ -65,6 +68,11 @@ async function ended(run: RunRef) {
   assert.ok(closed.closed && closed.status === row?.status);
   const { messageId: _, ...counts } = row.result as Record<string, unknown>; // written by the kind
   return [row.status, row.cancel_rejected, counts];
+}
+
+function cancelsOf({ operationId }: RunRef) {
+  const text = "select actor, details from audit_entry where operation_id = $1 and action = 'operation.cancel.requested'";
+  return selectRows(ground, text, [operationId]);
 }
 
 const NONE = { sent: 0, refused: 0, suppressed: 0, unknown: 0, cancelled: 0 };
@@ -125,6 +133,20 @@ describe('a mail whose work was stopped by a cancel', () => {
     const { run, effects } = await open();
     await end(effects[0], 'claimed', { isRepeated: true });
     assert.deepEqual(await ended(run), ['unknown', 'too_late', { ...NONE, unknown: 1, cancelled: 1 }]);
+  });
+
+  test('that other tools asked for, too late: an audit row says so, once; who asked over REST has one already', async () => {
+    const { run, effects } = await open();
+    for (const effect of effects) await end(effect, 'done');
+    await close(run);
+    await close(run);
+    assert.deepEqual(await cancelsOf(run), [{ actor: 'temporal', details: { rejected: 'too_late' } }]);
+    const asked = await open();
+    for (const effect of asked.effects) await end(effect, 'done');
+    const { operationId: id } = asked.run;
+    await store.operations.requestCancel({ tenantId, id, actor: { actor: 'key:test' }, now: new Date(), kind: KINDS.email });
+    await close(asked.run);
+    assert.deepEqual(await cancelsOf(asked.run), [{ actor: 'key:test', details: {} }]);
   });
 
   test('asked twice: the first end stays', async () => {

@@ -118,9 +118,11 @@ export function requireFeature(ctx: Pick<ApiContext, 'features'>, kind: Kind): v
   );
 }
 
-/** An instant in the future, for starts. @throws {HttpProblem} when it is too far away */
-export function checkStartAt(text: string, now: Date): Date {
-  return instantWithin('startAt', text, now);
+/** The new start of work that waits. @throws {HttpProblem} when it is too far away, or when the work has expired by then */
+export function checkStartAt(text: string, now: Date, expiresAt: Date | null): Date {
+  const startAt = instantWithin('startAt', text, now);
+  if (expiresAt !== null && expiresAt <= startAt) throw badInstant('startAt', `must be earlier than expiresAt, ${expiresAt.toISOString()}`);
+  return startAt;
 }
 
 /** Answers of every route that takes work on. */

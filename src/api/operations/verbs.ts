@@ -162,7 +162,7 @@ function patchRoute(ctx: ApiContext): Route {
     async handler(request) {
       const { auth, body, now } = request;
       const row = await findOperation(ctx, request, 'start');
-      const startAt = checkStartAt(body.startAt, now);
+      const startAt = checkStartAt(body.startAt, now, row.expires_at);
       const answer = found(await ctx.store.operations.reschedule({ tenantId: auth.tenantId, id: row.id, startAt, actor: auth.actor, now }));
       if (answer.outcome === 'not_scheduled') throw refusal('not_scheduled', answer.operation);
       return { status: 200, body: presentOperation(answer.operation, ctx) };
