@@ -125,5 +125,6 @@ function presentKey(row: ApiKeyRow): ApiKey {
     scopes: row.scopes,
     ...(row.expires_at === null ? {} : { expiresAt: row.expires_at.toISOString() }),
     ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at.toISOString() }),
+    ...(row.last_used_at === null ? {} : { lastUsedAt: row.last_used_at.toISOString() }),
   };
 }

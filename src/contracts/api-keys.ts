@@ -45,6 +45,7 @@ export const ApiKey = z
     scopes: z.array(z.string()),
     expiresAt: Instant.optional(),
     revokedAt: Instant.optional(),
+    lastUsedAt: Instant.optional().meta({ description: 'To the minute, some seconds late. Absent: it was never used.' }),
     secret: z.string().optional().meta({ description: 'The whole key. Shown once, in the answer that made it, and stored nowhere.' }),
   })
   .meta({ id: 'ApiKey' });

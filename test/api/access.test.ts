@@ -42,6 +42,21 @@ describe('keys', () => {
     assert.ok(!JSON.stringify(api.logged).includes(made.body.secret));
   });
 
+  it('say when they were used last, to the minute', async () => {
+    const { key } = await api.newTenant();
+    const { apiKeys } = api.context.store.system;
+    const lastUse = async () => (await api.call('GET', '/v1/api-keys', { key })).body.data[0].lastUsedAt;
+    assert.equal(await lastUse(), undefined);
+    await apiKeys.writeUses();
+    const first = await lastUse();
+    assert.ok(Math.abs(Date.parse(first) - Date.now()) < 60_000, first);
+    await apiKeys.writeUses();
+    assert.equal(await lastUse(), first);
+    await apiKeys.verify(key, new Date(Date.parse(first) + 60_000));
+    await apiKeys.writeUses();
+    assert.equal(Date.parse(await lastUse()), Date.parse(first) + 60_000);
+  });
+
   it('are made once under one idempotency key, and the second answer has no secret', async () => {
     const tenant = await api.newTenant();
     const ask = (name: string) =>

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
-import type { Kysely, Selectable } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import type { ApiKeyKind, Database } from '../schema.ts';
 
 export type ApiKeyRow = Selectable<Database['api_key']>;
@@ -27,6 +27,7 @@ export interface EnsureKeyRequest {
 /** Revocation must be seen by every process within a second, so no answer is older than this. */
 const CACHE_TTL_MS = 500;
 const CACHE_MAX = 10_000;
+const USE_EVERY_MS = 60_000;
 const ID_ALPHABET = 'abcdefghijkmnpqrstuvwxyz23456789';
 const ID_CHARS = 8;
 const SECRET_BYTES = 32;
@@ -56,6 +57,7 @@ export function idOfSecret(secret: string): string | undefined {
 
 /** Key look-up happens before the tenant is known, so it has the system role. */
 export function createSystemApiKeysStore(system: Kysely<Database>) {
+  const uses = new Map<string, Date>();
   const cache = new Map<string, { readonly row: Promise<ApiKeyRow | undefined>; readonly until: number }>();
 
   /** Checks a presented key. `now` decides about expiry; what the database said is at most half a second old. */
@@ -64,7 +66,20 @@ export function createSystemApiKeysStore(system: Kysely<Database>) {
     if (id === undefined) return { outcome: 'malformed' };
     const row = await find(id);
     if (row === undefined || !timingSafeEqual(row.secret_hash, hashSecret(secret))) return { outcome: 'unknown' };
-    return standing(row, now);
+    const verdict = standing(row, now);
+    if (verdict.outcome === 'valid' && now.getTime() - (row.last_used_at?.getTime() ?? 0) >= USE_EVERY_MS) uses.set(id, now);
+    return verdict;
+  }
+
+  /** Writes down when keys were used last, each at most once a minute, whoever of the processes saw it. */
+  async function writeUses(): Promise<void> {
+    if (uses.size === 0) return;
+    const list = JSON.stringify([...uses].map(([id, at]) => ({ id, at })));
+    uses.clear();
+    await sql`update api_key set last_used_at = used.at from jsonb_to_recordset(${list}::jsonb) as used(id text, at timestamptz)
+      where api_key.id = used.id and (last_used_at is null or last_used_at <= used.at - make_interval(secs => ${USE_EVERY_MS / 1000}))`.execute(
+      system,
+    );
   }
 
   /** Whether a key that was valid still is: for what stays open after the request was let in. */
@@ -106,7 +121,7 @@ export function createSystemApiKeysStore(system: Kysely<Database>) {
     cache.delete(id);
   }
 
-  return { verify, recheck, ensure, hasUsable, forget, newSecret };
+  return { verify, writeUses, recheck, ensure, hasUsable, forget, newSecret };
 }
 
 async function select(system: Kysely<Database>, id: string): Promise<ApiKeyRow | undefined> {
