@@ -34,5 +34,6 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   },
   email_route: { personal: false, keeps: 'one row for each mail server', onErasure: 'nothing' },
   email_secret: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
+  rate_count: { personal: true, keeps: 'addresses that asked without a key, for some minutes', onErasure: 'nothing: gone by then' },
   migration: { personal: false, keeps: 'for ever', onErasure: 'nothing' },
 };

@@ -10,6 +10,8 @@ import { type SettleDeps, startSettleSweep } from './settle.ts';
 
 const POSITIONS_EVERY_MS = 250;
 const POSITIONS_PER_TURN = 1_000;
+const SHARE_RATES_EVERY_MS = 1_000;
+const KEY_USES_EVERY_MS = 10_000;
 const CLEAN_EVERY_MS = 3_600_000; // 1 h
 const KEEP_IDEMPOTENCY_MS = 30 * 86_400_000; // 30 days
 
@@ -19,7 +21,7 @@ export interface ControlDeps {
   readonly log: Logger;
 }
 
-/** The jobs that need nothing but the database: positions of events, ageing of idempotency keys. Any number of processes may run them. */
+/** The jobs that need nothing but the database: positions of events, ageing of idempotency keys, what API processes count together. Any number of processes may run them. */
 export function startStoreJobs({ store, clock, log }: ControlDeps): AsyncDisposable {
   const positions = startJob({
     name: 'event-positions',
@@ -36,7 +38,26 @@ export function startStoreJobs({ store, clock, log }: ControlDeps): AsyncDisposa
       return false;
     },
   });
-  return disposeAll([positions, clean]);
+  const keyUses = startJob({
+    name: 'key-uses',
+    everyMs: KEY_USES_EVERY_MS,
+    log,
+    async turn() {
+      await store.system.apiKeys.writeUses();
+      await store.system.rates.deleteEnded(clock());
+      return false;
+    },
+  });
+  const rates = startJob({
+    name: 'rates',
+    everyMs: SHARE_RATES_EVERY_MS,
+    log,
+    async turn() {
+      await store.system.rates.share(clock());
+      return false;
+    },
+  });
+  return disposeAll([positions, clean, rates, keyUses]);
 }
 
 export interface TemporalControlDeps extends ControlDeps {

@@ -13,6 +13,7 @@ import { createDispatchStore } from './system/dispatch.ts';
 import { createEmailRoutesStore } from './system/email-routes.ts';
 import { createEventPositionsStore } from './system/event-positions.ts';
 import { createSystemOperationsStore } from './system/operations.ts';
+import { createRatesStore } from './system/rates.ts';
 import { createTenantsStore } from './tenants.ts';
 import { createTimelineStore } from './timeline.ts';
 import { createUsersStore } from './users.ts';
@@ -41,6 +42,7 @@ export function createStore(databases: Databases, bridge: DispatchBridge) {
       emailRoutes: createEmailRoutesStore(databases.system),
       eventPositions: createEventPositionsStore(databases.system),
       operations: createSystemOperationsStore(databases.system),
+      rates: createRatesStore(databases.system),
     },
   };
 }

@@ -21,12 +21,19 @@ export interface Database {
   suppression: SuppressionTable;
   email_secret: EmailSecretTable;
   email_attachment: EmailAttachmentTable;
+  rate_count: RateCountTable;
   email_route: EmailRouteTable;
 }
 
 type Json<T> = ColumnType<T, string, string>;
 type NullableJson<T> = ColumnType<T | null, string | null | undefined, string | null>;
 type JsonRecord = Readonly<Record<string, unknown>>;
+
+interface RateCountTable {
+  bucket: string;
+  ends_at: Date;
+  hits: number;
+}
 
 interface TenantTable {
   id: string;

@@ -4,10 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { useDatabase } from '../support/ground.ts';
 import { type Api, MAIL, START, assertProblem, startApi } from './fixture.ts';
 
 const REDOCLY = new URL('../../node_modules/@redocly/cli/bin/cli.js', import.meta.url).pathname;
 const REDOCLY_CONFIG = new URL('../../redocly.yaml', import.meta.url).pathname;
+
+/** The limit's minutes stand still. */
+const NOON = new Date('2030-01-01T12:00:00Z');
 
 let api: Api;
 
@@ -147,7 +151,7 @@ describe('who may call from a browser', () => {
 
 describe('the rate limit', () => {
   it('counts each key, and addresses without a valid one, and says how much is left', async () => {
-    await using limited = await startApi({ http: { ...api.context.http, rateLimitPerMinute: 20 } });
+    await using limited = await startApi({ http: { ...api.context.http, rateLimitPerMinute: 20 }, clock: () => NOON });
     const [one, two] = [await limited.newTenant(), await limited.newTenant()];
     const first = await limited.call('GET', '/v1/users', { key: one.key });
     assert.match(first.headers.get('ratelimit-policy') ?? '', /"requests"; q=20; w=60/);
@@ -160,6 +164,39 @@ describe('the rate limit', () => {
     const statuses: number[] = [];
     for (let i = 0; i < 4; i++) statuses.push((await limited.call('GET', '/v1/users', { key: 'ns_wrong' })).status);
     assert.deepEqual(statuses, [401, 401, 429, 429]);
+  });
+
+  it('counts over all API processes of one database, and anew in the next minute', async () => {
+    let now = NOON;
+    const database = await useDatabase();
+    const settings = { http: { ...api.context.http, rateLimitPerMinute: 20 }, clock: () => now };
+    await using here = await startApi(settings, database);
+    await using there = await startApi(settings, database);
+    const { key } = await here.newTenant();
+    const left = async (process: Api) =>
+      /r=(\d+)/.exec((await process.call('GET', '/v1/users', { key })).headers.get('ratelimit') ?? '')?.[1];
+    const share = async () => {
+      for (const process of [here, there]) await process.context.store.system.rates.share(now);
+    };
+    for (let i = 0; i < 12; i++) await left(here);
+    assert.equal(await left(there), '19');
+    await share();
+    assert.equal(await left(there), '6');
+    for (let i = 0; i < 6; i++) await left(there);
+    assertProblem(await there.call('GET', '/v1/users', { key }), 429, 'rate_limited');
+    assert.equal(await left(here), '7');
+    await share();
+    assert.equal(await left(here), '5');
+    await share();
+    assertProblem(await here.call('GET', '/v1/users', { key }), 429, 'rate_limited');
+    now = new Date(NOON.getTime() + 60_000);
+    assert.equal(await left(here), '19');
+    await share();
+    assert.equal(await left(here), '18');
+    // Rows of minutes that are over go: what was counted in this one, nobody else knows any more.
+    await here.context.store.system.rates.deleteEnded(new Date(now.getTime() + 120_000));
+    await share();
+    assert.equal(await left(here), '18');
   });
 });
 

@@ -8,8 +8,8 @@ const WINDOW_MS = 60_000;
 /** What an address without a key may do, as a part of what a key may do. */
 const ANONYMOUS_SHARE = 10;
 
-/** Requests a minute, counted by key, and by address where there is no valid key. Sets the `RateLimit` headers. */
-export function createLimiter({ http }: ApiContext): (request: Request, response: Response) => Promise<void> {
+/** Requests a minute, counted by key, and by address where there is no valid key, over all processes. Sets the `RateLimit` headers. */
+export function createLimiter({ http, store, clock }: ApiContext): (request: Request, response: Response) => Promise<void> {
   const limiter = rateLimit({
     windowMs: WINDOW_MS,
     limit: (_request, response) =>
@@ -17,6 +17,15 @@ export function createLimiter({ http }: ApiContext): (request: Request, response
     standardHeaders: 'draft-8',
     legacyHeaders: false,
     identifier: 'requests',
+    store: {
+      increment: (bucket) => {
+        const { hits, endsAt } = store.system.rates.hit(bucket, clock());
+        return { totalHits: hits, resetTime: endsAt };
+      },
+      // A request that was counted stays counted.
+      decrement: () => undefined,
+      resetKey: () => undefined,
+    },
     // Proxies are never trusted, so there is nothing of theirs to check.
     validate: false,
     keyGenerator: (request, response) => {
