@@ -43,6 +43,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
   const bridge = createDispatchBridge();
   const store = createStore(databases, bridge);
   const mailer = overrides.mailer ?? mailerOf(config);
+  const templates = createTemplateFolder(TEMPLATES_FOLDER);
   const clock = overrides.clock ?? systemClock;
   const metrics = createMetrics({
     backlog: () => store.system.dispatch.backlog(clock()),
@@ -56,6 +57,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     mailer,
     from: config.mail.from,
     publicUrl: config.http.publicUrl,
+    templates,
     route: routeOf(config),
     onClosed: (closing) => countClosed(metrics, closing),
   });
@@ -68,7 +70,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     bridge,
     store,
     mailer,
-    templates: createTemplateFolder(TEMPLATES_FOLDER),
+    templates,
     activities: overrides.extendActivities?.(activities, store) ?? activities,
     async [Symbol.asyncDispose]() {
       await databases[Symbol.asyncDispose]();

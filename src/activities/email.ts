@@ -1,11 +1,13 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DeliveryReport, Mailer, OutgoingMail } from '../adapters/mailer.ts';
-import { type EmailContent, type EmailEffect, emailEffects, emailMessageId } from '../contracts/email.ts';
+import type { EmailTemplates } from '../adapters/templates.ts';
+import { contentOf, type EmailEffect, emailEffects, emailMessageId, isMade, type StoredEmail } from '../contracts/email.ts';
 import type { EmailStanding } from '../contracts/pure/email.ts';
 import type { Opened, RunRef } from '../contracts/pure/operations.ts';
 import type { EffectRow } from '../store/effects.ts';
 import type { Store } from '../store/index.ts';
+import { makeNotice } from './email/notice.ts';
 import { type MailJob, partyOf, personaliser } from './email/party.ts';
 import { createRouteGate, type RouteGate } from './email/route-gate.ts';
 import { claimEffects, type EffectContext, runEffect, settleEffect, type Standing } from './lib/effect.ts';
@@ -43,7 +45,8 @@ export interface EmailActivityDeps {
   readonly mailer: Mailer;
   /** From header and envelope sender. */
   readonly from: string;
-  /** Where unsubscribe links lead. */
+  readonly templates: EmailTemplates;
+  /** Where links lead. */
   readonly publicUrl: string;
   /** The mail server that all mail goes through; its pauses are kept under this name. */
   readonly route: string;
@@ -67,9 +70,11 @@ export function createEmailActivities(given: EmailActivityDeps) {
   async function openEmail(run: RunRef): Promise<Opened<EmailProgress>> {
     const opened = await store.lifecycle.open(run);
     if (!opened.opened) return opened;
-    const job = wholeJob(deps, run, { input: opened.value.input, createdAt: opened.value.createdAt });
+    // Checked against the kind's schema when it was accepted, or made by us.
+    const content = opened.value.input as StoredEmail;
+    const job = wholeJob(deps, run, { content, createdAt: opened.value.createdAt });
     // A server that is slow to greet or to answer needs the patience of the mail queue; so does one that could not be asked afterwards.
-    const isLong = job.planned.length > MAX_FIRST_TRY_RECIPIENTS || job.content.attachments !== undefined;
+    const isLong = job.planned.length > MAX_FIRST_TRY_RECIPIENTS || job.content.attachments !== undefined || !isMade(content);
     if (isLong || Context.current().info.attempt > 1 || deps.mailer.lookup === undefined)
       return { opened: true, value: count(job, { standings: job.planned.map(() => 'pending'), isPutOff: false }) };
     const rows = await claimEffects(store.effects, run, job.planned);
@@ -88,7 +93,7 @@ export function createEmailActivities(given: EmailActivityDeps) {
    */
   async function sendEmail({ run, isSettling }: SendEmailRequest): Promise<EmailProgress> {
     return withHeartbeat(async () => {
-      const job = await loadJob(deps, run);
+      const job = await loadJob(deps, run, isSettling);
       if (!isSettling && job.expiresAtMs !== undefined && job.expiresAtMs <= run.nowMs) return expired(store, job);
       const rows = isSettling ? await begunOf(store, job) : await claimEffects(store.effects, run, job.planned);
       return serve(deps, job, { rows, budgetMs: BUDGET_MS, isSettling });
@@ -100,26 +105,24 @@ export function createEmailActivities(given: EmailActivityDeps) {
 
 export type EmailActivities = ReturnType<typeof createEmailActivities>;
 
-async function loadJob(deps: Deps, run: RunRef): Promise<Job> {
+async function loadJob(deps: Deps, run: RunRef, isSettling: boolean): Promise<Job> {
   const row = await deps.store.operations.get(run.tenantId, run.operationId);
   if (row === undefined) throw ApplicationFailure.nonRetryable('The operation does not exist.', 'NotOpen');
-  const job = wholeJob(deps, run, { input: row.input, createdAt: row.created_at });
+  // Checked against the kind's schema when it was accepted, or made by us.
+  const stored = row.input as StoredEmail;
+  // Of a mail that was not made, nothing has been sent that could be asked for.
+  const content = isSettling || isMade(stored) ? stored : await makeNotice(deps, run, stored);
+  const job = wholeJob(deps, run, { content, createdAt: row.created_at });
   return row.expires_at === null ? job : { ...job, expiresAtMs: row.expires_at.getTime() };
 }
 
 interface Row {
-  readonly input: unknown;
+  readonly content: StoredEmail;
   readonly createdAt: Date;
 }
 
-function wholeJob(deps: EmailActivityDeps, run: RunRef, row: Row): Job {
-  // Checked against the kind's schema when it was accepted.
-  return { ...jobOf(deps, run, row), content: row.input as EmailContent };
-}
-
-function jobOf({ from }: EmailActivityDeps, run: RunRef, row: Row): Omit<Job, 'content'> {
-  // Checked against the kind's schema when it was accepted.
-  const content = row.input as EmailContent;
+function wholeJob({ from }: EmailActivityDeps, run: RunRef, row: Row): Job {
+  const content = contentOf(row.content);
   const mail: OutgoingMail = {
     messageId: emailMessageId(run.rootId),
     date: row.createdAt.toISOString(),
@@ -131,7 +134,7 @@ function jobOf({ from }: EmailActivityDeps, run: RunRef, row: Row): Omit<Job, 'c
     ...(content.html === undefined ? {} : { html: content.html }),
     ...(content.text === undefined ? {} : { text: content.text }),
   };
-  return { run, mail, planned: emailEffects(content, run.rootId), createdAtMs: row.createdAt.getTime() };
+  return { run, content, mail, planned: emailEffects(content, run.rootId), createdAtMs: row.createdAt.getTime() };
 }
 
 /** Effects of this mail's present recipients; an edited retry may have left others behind. */

@@ -11,7 +11,7 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   tenant: { personal: false, keeps: 'for ever; deleted tenants stay as ids', onErasure: 'name is emptied' },
   api_key: { personal: false, keeps: 'revoked keys for ever, for the audit', onErasure: 'token subjects are emptied' },
   app_user: { personal: true, keeps: 'until the host application deletes it', onErasure: 'row is deleted' },
-  operation: { personal: true, keeps: 'for ever', onErasure: 'input, metadata and message are emptied' },
+  operation: { personal: true, keeps: 'for ever', onErasure: 'input, metadata, message and notify are emptied' },
   dispatch: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing: ids only' },
   effect: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing: hashes and codes only' },
   stream: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing' },

@@ -75,6 +75,25 @@ export type EmailContent = Omit<EmailInput, 'data' | 'subject' | 'attachments'> 
   readonly attachments?: readonly StoredAttachment[];
 };
 
+/** A mail of ours that is made from its template when it is first sent, since nobody waited for it to be accepted. */
+export interface UnmadeEmail {
+  readonly to: readonly string[];
+  readonly template: string;
+  readonly locale: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export type StoredEmail = EmailContent | UnmadeEmail;
+
+export function isMade(mail: StoredEmail): mail is EmailContent {
+  return 'subject' in mail;
+}
+
+/** What there is to know of a mail; of one that is not made yet, whom it is for. */
+export function contentOf(mail: StoredEmail): EmailContent {
+  return isMade(mail) ? mail : { to: [...mail.to], template: mail.template, locale: mail.locale, subject: '' };
+}
+
 /** Whether a mail that may have arrived is sent again where nobody can be asked. */
 export function isRepeatable({ delivery, category }: Pick<EmailInput, 'delivery' | 'category'>): boolean {
   return delivery === undefined ? category !== 'bulk' : delivery === 'at_least_once_same_id';
@@ -140,7 +159,7 @@ export const Email = z
     operationId: z.uuid().meta({ description: 'The latest attempt.' }),
     status: z.string(),
     messageId: z.string(),
-    subject: z.string(),
+    subject: z.string().meta({ description: 'Empty while a mail of ours, about the end of an operation, is not made yet.' }),
     category: EmailCategory,
     template: z.string().optional(),
     locale: z.string().optional().meta({ description: 'Of the template, the one that was taken.' }),

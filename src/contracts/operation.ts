@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { NotifyTargets } from './notify.ts';
 import { Subject } from './subject.ts';
 import { OPEN_STATUSES, TERMINAL_STATUSES } from './pure/operations.ts';
 
@@ -20,6 +21,12 @@ export const StartFields = {
     .refine((value) => Object.keys(value).length <= 20, 'at most 20 entries')
     .optional()
     .meta({ description: 'Your own values, given back as they are.', example: { customer: 'c_42' } }),
+  notify: NotifyTargets.optional().meta({
+    description:
+      'Each gets one mail when the operation has ended, however it did. It says what ended and how, and nothing of the input. ' +
+      'A token may name its own subject; anybody else only with the scope `email:write`.',
+    example: [{ email: 'ops@example.com' }],
+  }),
   ownerSubject: Subject.optional().meta({
     description: 'The end user whose work this is, whose tokens may see it. For keys only: work that a token starts is its subject’s own.',
   }),

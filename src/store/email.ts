@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
 import type { EmailContent } from '../contracts/email.ts';
+import type { OperationRef } from '../contracts/pure/operations.ts';
 import type { Actor, AuditStore } from './audit.ts';
 import { withTenant } from './database.ts';
 import type { OperationRow, PageRequest } from './operations.ts';
@@ -174,5 +175,19 @@ function createMails(db: Kysely<Database>) {
     return new Map(rows.map((row) => [row.sha256, row.content]));
   }
 
-  return { attempts, keepAttachments, attachments };
+  /** Completes a mail that is made when it is sent. Who comes first decides, also for whoever comes later. */
+  async function keepMade({ tenantId, operationId }: OperationRef, made: EmailContent): Promise<EmailContent> {
+    return withTenant(db, tenantId, async (tx) => {
+      const { input } = await tx
+        .updateTable('operation')
+        .set({ input: sql`case when input ? 'subject' then input else ${JSON.stringify(made)}::jsonb end` })
+        .where('id', '=', operationId)
+        .returning('input')
+        .executeTakeFirstOrThrow();
+      // Either this one, or what another attempt made in the same way.
+      return input as EmailContent;
+    });
+  }
+
+  return { attempts, keepAttachments, attachments, keepMade };
 }

@@ -3,6 +3,16 @@ import type { EffectState } from '../contracts/kinds.ts';
 import type { OperationError, OperationStatus } from '../contracts/pure/operations.ts';
 
 /** The tables as Kysely sees them; migrations/ is the truth, and a test compares the two. */
+/** One target of `notify`, with the mail to it as far as it is known before the operation has ended. */
+export interface StoredNotice {
+  readonly email?: string | undefined;
+  readonly userId?: string | undefined;
+  /** Of the audit row that says that the user had no address. */
+  readonly skippedId: string;
+  /** What `accept_operation` takes; the closing transaction adds input and time. */
+  readonly accept: JsonRecord;
+}
+
 export interface Database {
   tenant: TenantTable;
   api_key: ApiKeyTable;
@@ -87,7 +97,7 @@ interface OperationTable {
   error: NullableJson<OperationError>;
   tags: string[];
   metadata: Json<JsonRecord>;
-  notify: Json<readonly JsonRecord[]>;
+  notify: Json<readonly StoredNotice[]>;
   priority: number;
   owner_subject: string | null;
   created_by: string;

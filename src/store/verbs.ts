@@ -5,6 +5,7 @@ import type { Kind } from '../contracts/kinds.ts';
 import { MESSAGES } from '../contracts/pure/messages.ts';
 import { TERMINAL_STATUSES } from '../contracts/pure/operations.ts';
 import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
+import { notifyTargets } from './accepting.ts';
 import type { Actor, AuditStore } from './audit.ts';
 import { type Tx, withTenant } from './database.ts';
 import { endingOfCancelled } from './endings.ts';
@@ -169,7 +170,7 @@ async function retry(parts: Parts, request: RetryRequest): Promise<Retried | und
   const latest = await parts.operations.latestOf(tenantId, row.root_id);
   if (latest !== undefined && latest.id !== row.id) return { outcome: 'superseded' };
   if (await contradictsDone(parts, row, { kind, input })) return { outcome: 'already_done' };
-  const start = { priority: row.priority, tags: row.tags, metadata: row.metadata };
+  const start = { priority: row.priority, tags: row.tags, metadata: row.metadata, notify: notifyTargets(row) };
   const ownerSubject = row.owner_subject ?? undefined;
   const accepted = await parts.operations.accept({
     tenantId,

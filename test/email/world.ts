@@ -38,6 +38,8 @@ export interface MailWorld {
   shows(id: string, phase: string): Promise<Operation>;
   /** The mail's recipients as `address: state`. */
   recipients(rootId: string): Promise<string[]>;
+  /** Runs SQL as the tenant of this file: for what no route shows. */
+  sql(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
   /** Calls of somebody else. */
   newTenant(): Promise<Call>;
   /** Who got a mail, in order of arrival. */
@@ -108,6 +110,7 @@ export function useMailWorld(): MailWorld {
       const { body } = await call('GET', `/v1/emails/${rootId}`);
       return (body as Email).recipients.map(({ address, state }) => `${address}: ${state}`); // what the route answers
     },
+    sql: (text, values) => api.sql(tenantId, text, values),
     async newTenant() {
       const stranger = await api.newTenant();
       return (method, path, body) => api.call(method, path, { key: stranger.key, body });

@@ -1,4 +1,4 @@
-import { Email, type EmailContent, emailMessageId, emailStep, recipientsOf } from '../../contracts/email.ts';
+import { contentOf, Email, emailMessageId, emailStep, recipientsOf, type StoredEmail } from '../../contracts/email.ts';
 import type { StoredAttachment } from '../../contracts/email-attachments.ts';
 import { recipientStateOf } from '../../contracts/email-recipients.ts';
 import { KINDS } from '../../contracts/kinds.ts';
@@ -40,6 +40,7 @@ function sendRoute(ctx: ApiContext): Route {
         locale: 'de-AT',
         data: { name: 'Ada', product: 'Lovelace Engines', startUrl: 'https://app.example.com/start' },
       },
+      notify: { ...kind.example, notify: [{ email: 'ops@example.com' }, { userId: 'u_42' }] },
     },
     responses: startedResponses('email'),
     idempotent: true,
@@ -97,8 +98,8 @@ interface Mail {
 }
 
 function presentEmail({ row, attempts, effects }: Mail): Email {
-  // Checked against the kind's schema when it was accepted.
-  const content = row.input as EmailContent;
+  // Checked against the kind's schema when it was accepted, or made by us.
+  const content = contentOf(row.input as StoredEmail);
   return {
     id: row.root_id,
     object: 'email',

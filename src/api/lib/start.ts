@@ -4,6 +4,7 @@ import type { Kind } from '../../contracts/kinds.ts';
 import type { OperationRow, StartFieldValues } from '../../store/operations.ts';
 import type { ApiContext } from './context.ts';
 import { presentOperation } from './present-operation.ts';
+import { checkNotify } from './notify.ts';
 import { HttpProblem } from './problems.ts';
 import { sees } from './visibility.ts';
 import type { Idempotency, JsonReply, ResponseSpec, TenantCaller } from './route.ts';
@@ -61,6 +62,7 @@ export async function startOperation(ctx: ApiContext, request: StartRequest): Pr
   requireFeature(ctx, request.kind);
   const { auth, kind, idempotency, now } = request;
   const start = checkStart(request.start, now);
+  await checkNotify(ctx, auth, start.notify ?? []);
   const input = await prepareInput(ctx, kind, request);
   const accepted = await ctx.store.operations.accept({
     tenantId: auth.tenantId,
@@ -184,7 +186,7 @@ function checkStart(start: StartBody, now: Date): StartFieldValues {
   const expiresAt = start.expiresAt === undefined ? undefined : instantWithin('expiresAt', start.expiresAt, now);
   const earliest = startAt !== undefined && startAt > now ? startAt : now;
   if (expiresAt !== undefined && expiresAt <= earliest) throw badInstant('expiresAt', 'must be later than now and than startAt');
-  return { startAt, expiresAt, priority: start.priority, tags: start.tags, metadata: start.metadata };
+  return { startAt, expiresAt, priority: start.priority, tags: start.tags, metadata: start.metadata, notify: start.notify };
 }
 
 function instantWithin(field: string, text: string, now: Date): Date {

@@ -9,6 +9,11 @@ export interface WorkflowIdParts {
   readonly attempt: number;
 }
 
+/** The natural key of the mail to one of those whom an operation notifies of its end. */
+export function noticeKey(operationId: string, index: number): string {
+  return `notify:${operationId}:${index}`;
+}
+
 export function operationWorkflowId({ kind, tenantId, key, attempt }: WorkflowIdParts): string {
   const base = `${kind}:${tenantId}:${key}`;
   return attempt > 1 ? `${base}:${attempt}` : base;
