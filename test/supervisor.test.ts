@@ -11,6 +11,7 @@ import { readProcesses } from '../src/embedded/data-folder.ts';
 import { canListen, choosePorts, DEFAULT_PORT_BASE, PORT_BLOCK } from '../src/embedded/ports.ts';
 import { isRunning, processesWithEnvironment } from '../src/embedded/processes.ts';
 import { eventually } from './support/eventually.ts';
+import { freeBlock } from './support/free-port.ts';
 
 const LAUNCHER = fileURLToPath(new URL('./support/launch-stand-in.ts', import.meta.url));
 const START_TIMEOUT_MS = 45_000;
@@ -73,15 +74,6 @@ async function ready(launched: Launched): Promise<Record<string, string>> {
     { timeoutMs: START_TIMEOUT_MS },
   );
   return JSON.parse(readFileSync(launched.readyFile, 'utf8')) as Record<string, string>; // all of its values are strings
-}
-
-/** First of ten ports in a row that nothing listens on, below those that outgoing connections get. */
-async function freeBlock(): Promise<number> {
-  for (;;) {
-    const base = 20_000 + PORT_BLOCK * Math.floor(Math.random() * 1000);
-    const checks = Array.from({ length: PORT_BLOCK }, (_, offset) => canListen('127.0.0.1', base + offset));
-    if ((await Promise.all(checks)).every(Boolean)) return base;
-  }
 }
 
 function pidOf(dataDir: string, name: string): number | undefined {
@@ -195,6 +187,10 @@ describe('the supervisor with everything outside', () => {
     const response = await fetch(`http://127.0.0.1:${base}/`);
     const { environment } = (await response.json()) as { environment: Record<string, string> }; // what the stand-in answers
     for (const [name, value] of Object.entries(OUTSIDE)) assert.equal(environment[name], value);
+    await eventually(() => launched.output().includes('Stop: Ctrl-C'));
+    for (const text of ['127.0.0.1:9/db  (outside, by DATABASE_URL)', '127.0.0.1:9  (outside, by TEMPORAL_ADDRESS)', 'mails really go out'])
+      assert.ok(launched.output().includes(text), `${text} is not on the first screen`);
+    assert.ok(!launched.output().includes('secret'));
     assert.equal(await launched.stop('SIGINT'), 0);
     await assertNothingLeft(dataDir, base);
   });

@@ -14,10 +14,13 @@ interface FirstScreen {
   /** What is out of the ordinary: moved ports, ended leftovers, places of data. */
   readonly notices: readonly string[];
   readonly isEphemeral: boolean;
+  /** Title and place of what is not embedded. */
+  readonly outside: readonly (readonly [string, string])[];
 }
 
 /** One screen: where everything is, how to send a first mail, what is simulated, how to stop. */
-export async function firstScreen({ dataDir, endpoints, apiKeyFile, startedInMs, notices, isEphemeral }: FirstScreen): Promise<string> {
+export async function firstScreen(screen: FirstScreen): Promise<string> {
+  const { dataDir, endpoints, apiKeyFile, startedInMs, notices, isEphemeral, outside } = screen;
   const key = existsSync(apiKeyFile) ? readFileSync(apiKeyFile, 'utf8').trim() : undefined;
   const link = key === undefined ? undefined : await askForLink(endpoints.api, key);
   const folder = shortPath(dataDir);
@@ -28,6 +31,7 @@ export async function firstScreen({ dataDir, endpoints, apiKeyFile, startedInMs,
     ['… with your key', link === undefined ? undefined : `${link}  (works once, for 10 minutes)`],
     ['Temporal Web UI', endpoints.temporalUi],
     ['Mailbox', endpoints.mailbox],
+    ...outside,
     ['Metrics', endpoints.metrics],
     ['Data', `${folder}${isEphemeral ? '  (thrown away at the end)' : ''}`],
     ['Logs', `${folder}/logs`],

@@ -10,6 +10,7 @@ import { LaunchError } from './launch-error.ts';
 import { endLeftovers } from './leftovers.ts';
 import { HELP, parseOptions } from './options.ts';
 import type { LaunchOptions } from './options.ts';
+import { outsideParts } from './outside.ts';
 import { choosePorts } from './ports.ts';
 import { removeSharedCluster } from './postgres-home.ts';
 import type { ProductModules } from './product.ts';
@@ -107,7 +108,14 @@ async function superviseStack(run: Run, folder: DataFolder, stack: Stack): Promi
       if (readyFile !== undefined) writeAtomically(readyFile, content);
       const startedInMs = performance.now() - run.startedAt;
       const { apiKeyFile } = stack.endpoints;
-      const screen = { dataDir: folder.path, endpoints: stack.endpoints, apiKeyFile, startedInMs, notices: stack.notices };
+      const screen = {
+        dataDir: folder.path,
+        endpoints: stack.endpoints,
+        apiKeyFile,
+        startedInMs,
+        notices: stack.notices,
+        outside: outsideParts(run.settings),
+      };
       console.log(await firstScreen({ ...screen, isEphemeral: options.isEphemeral }));
     }
     await stop.asked;

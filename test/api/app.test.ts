@@ -201,6 +201,18 @@ describe('the rate limit', () => {
 });
 
 describe('the server', () => {
+  it('leads from its root to what can be read, for people and for programs', async () => {
+    const forPrograms = await api.call('GET', '/');
+    assert.equal(forPrograms.body.links.openapi, '/openapi.json');
+    const forPeople = await api.call('GET', '/', { headers: { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
+    assert.match(forPeople.headers.get('content-type') ?? '', /^text\/html/);
+    for (const path of Object.values<string>(forPrograms.body.links)) {
+      assert.ok(forPeople.text.includes(`href="${path}"`), path);
+      assert.equal((await api.call('GET', path)).status, 200, path);
+    }
+    assertProblem(await api.call('POST', '/'), 404, 'route_not_found');
+  });
+
   it('says whether it lives, is ready, and what it is', async () => {
     assert.deepEqual((await api.call('GET', '/livez')).body, { status: 'live' });
     assert.deepEqual((await api.call('GET', '/readyz')).body, { status: 'ready', checks: { database: { ok: true } } });

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { type ProcessRecord, readProcesses } from '../../src/embedded/data-folder.ts';
-import { canListen, PORT_BLOCK } from '../../src/embedded/ports.ts';
 import { eventually } from './eventually.ts';
+import { freeBlock } from './free-port.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const START_TIMEOUT_MS = 60_000;
@@ -109,13 +109,4 @@ export async function startProduct(flags: readonly string[], environment: Readon
 
 function readRecord(file: string): Readonly<Record<string, string>> {
   return z.record(z.string(), z.string()).parse(JSON.parse(readFileSync(file, 'utf8')));
-}
-
-/** First of ten ports in a row that nothing listens on, below those that outgoing connections get. */
-async function freeBlock(): Promise<number> {
-  for (;;) {
-    const base = 20_000 + PORT_BLOCK * Math.floor(Math.random() * 1000);
-    const checks = Array.from({ length: PORT_BLOCK }, (_, offset) => canListen('127.0.0.1', base + offset));
-    if ((await Promise.all(checks)).every(Boolean)) return base;
-  }
 }

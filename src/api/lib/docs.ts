@@ -28,9 +28,18 @@ h1 { font-size: 1.5rem } dt { font-weight: 600; margin-top: 1rem } dd { margin: 
 table { border-collapse: collapse } td, th { text-align: left; padding: 0.3rem 1rem 0.3rem 0; vertical-align: top }
 `;
 
+const INDEX = [
+  ['/docs', 'reference of the API, to try it out'],
+  ['/openapi.json', 'the same for programs, OpenAPI 3.1'],
+  ['/problems', 'every problem that the API answers with, and what to do'],
+  ['/readyz', 'whether requests are taken'],
+  ['/version', 'version, and the features that are on'],
+] as const;
+
 /** The reference at /docs, the document it shows, and a page for each problem. */
 export function mountDocs(app: Express, document: object): void {
   const text = JSON.stringify(document);
+  page(app, '/', sendIndex);
   page(app, '/openapi.json', (_request, response) => {
     response.setHeader('Cache-Control', 'no-cache');
     response.type('application/json').send(text);
@@ -60,6 +69,22 @@ function page(app: Express, path: string, send: (request: Request, response: Res
   app.get(path, (request: Request, response: Response) => {
     keepRoute(response, path);
     send(request, response);
+  });
+}
+
+/** Where to go from here: for people a page, for programs JSON. */
+function sendIndex(request: Request, response: Response): void {
+  response.vary('Accept');
+  if (request.accepts(['json', 'html']) !== 'html') {
+    response.setHeader('Cache-Control', 'no-cache');
+    response.json({ name: 'nightshift', links: Object.fromEntries(INDEX.map(([path]) => [path.slice(1).replace('.json', ''), path])) });
+    return;
+  }
+  const rows = INDEX.map(([path, what]) => `<dt><a href="${path}">${path}</a></dt><dd>${what}</dd>`);
+  sendPage(response, {
+    title: 'Nightshift',
+    head: '<link rel="stylesheet" href="/docs/style.css">',
+    body: `<h1>Nightshift</h1><p>Runs the work that an application must not make its users wait for.</p><dl>${rows.join('')}</dl>`,
   });
 }
 
