@@ -1,29 +1,20 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Api, assertProblem, MAIL, startApi } from './api/fixture.ts';
-import { type Core, startCore } from './support/core.ts';
-import { useGround } from './support/ground.ts';
-import { type SmtpScriptServer, startSmtpScript } from './support/smtp-script.ts';
-import { createMailer } from '../src/adapters/mailer.ts';
+import { type LiveMail, startLiveMail } from './email/live.ts';
+import type { Core } from './support/core.ts';
 
-let server: SmtpScriptServer;
-let core: Core;
+let live: LiveMail;
 let api: Api;
 let key: string;
 let tenantId: string;
+let core: Core;
 
 before(async () => {
-  server = await startSmtpScript();
-  const ground = await useGround();
-  core = await startCore(ground, { mailer: createMailer({ smtpUrl: server.url }) });
-  api = await startApi({ store: core.deps.store }, ground);
-  ({ id: tenantId, key } = await api.newTenant());
+  live = await startLiveMail();
+  ({ api, key, tenantId, core } = live);
 });
-after(async () => {
-  await api[Symbol.asyncDispose]();
-  await core[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+after(() => live[Symbol.asyncDispose]());
 
 function post(body: unknown, headers: Readonly<Record<string, string>> = {}, as = key) {
   return api.call('POST', '/v1/emails', { key: as, body, headers });

@@ -1,35 +1,28 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { createMailer } from '../src/adapters/mailer.ts';
-import { type Api, assertProblem, MAIL, startApi } from './api/fixture.ts';
-import { type Core, startCore } from './support/core.ts';
+import { type Api, assertProblem, MAIL } from './api/fixture.ts';
+import { type LiveMail, startLiveMail } from './email/live.ts';
+import type { Core } from './support/core.ts';
 import { eventually } from './support/eventually.ts';
-import { useGround } from './support/ground.ts';
-import { type SmtpScriptServer, startSmtpScript } from './support/smtp-script.ts';
+import type { SmtpScriptServer } from './support/smtp-script.ts';
 
 const LIMIT_BYTES = 5_000_000;
 const HELLO = Buffer.from('Hello, file.').toString('base64');
 
-let server: SmtpScriptServer;
-let core: Core;
+let live: LiveMail;
 let api: Api;
 let key: string;
 let tenantId: string;
+let core: Core;
+let server: SmtpScriptServer;
 
 before(async () => {
-  server = await startSmtpScript();
-  const ground = await useGround();
-  core = await startCore(ground, { mailer: createMailer({ smtpUrl: server.url }) });
   const http = { publicUrl: 'http://nightshift.test', corsOrigins: [], bodyLimitBytes: 8 * 1024 * 1024, rateLimitPerMinute: 1_000_000 };
-  api = await startApi({ store: core.deps.store, http }, ground);
-  ({ id: tenantId, key } = await api.newTenant());
+  live = await startLiveMail({ http });
+  ({ api, key, tenantId, core, server } = live);
 });
-after(async () => {
-  await api[Symbol.asyncDispose]();
-  await core[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+after(() => live[Symbol.asyncDispose]());
 
 function file(content: string, more: object = {}): object {
   return { filename: 'a.txt', contentType: 'text/plain', content, ...more };

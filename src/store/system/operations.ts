@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type SelectQueryBuilder, sql } from 'kysely';
 import type { Database } from '../schema.ts';
 
 export interface OpenOperation {
@@ -84,50 +84,42 @@ export function createSystemOperationsStore(db: Kysely<Database>): SystemOperati
   };
 }
 
-async function takeUnchecked(db: Kysely<Database>, { before, now, limit }: TakeUnchecked): Promise<OpenOperation[]> {
-  const unopened = await takeUnopened(db, { before, now, limit });
-  const rows = await db
-    .with('stale', (cte) =>
-      cte
-        .selectFrom('operation')
-        .select('id')
-        .where('status', 'in', ['running', 'waiting', 'cancelling'])
-        .where(sql<boolean>`coalesce(checked_at, updated_at) <= ${before}::timestamptz`)
-        .orderBy(sql`checked_at nulls first`)
-        .limit(limit)
-        .forUpdate()
-        .skipLocked(),
-    )
-    .updateTable('operation')
-    .from('stale')
-    .set({ checked_at: now })
-    .whereRef('operation.id', '=', 'stale.id')
-    .returning(COLUMNS.map((column) => `operation.${column}` as const))
-    .execute();
-  return [...unopened, ...rows.map(toOpenOperation)];
+async function takeUnchecked(db: Kysely<Database>, request: TakeUnchecked): Promise<OpenOperation[]> {
+  // Started, and not opened: the workflow may have been ended by an operator's tool before its first step.
+  const unopened = await takeStale(db, request, (stale) =>
+    stale
+      .where('status', 'in', ['accepted', 'scheduled'])
+      .where(sql<boolean>`coalesce(start_at, created_at) <= ${request.before}::timestamptz`)
+      .where((e) =>
+        e.exists(
+          e
+            .selectFrom('dispatch')
+            .select('dispatch.id')
+            .whereRef('dispatch.operation_id', '=', 'operation.id')
+            .where('dispatch.verb', '=', 'start')
+            .where('dispatch.delivered_at', '<=', request.before),
+        ),
+      )
+      .orderBy(sql`coalesce(start_at, created_at)`),
+  );
+  const opened = await takeStale(db, request, (stale) =>
+    stale.where('status', 'in', ['running', 'waiting', 'cancelling']).orderBy(sql`checked_at nulls first`),
+  );
+  return [...unopened, ...opened];
 }
 
-/** Started, and not opened: the workflow may have been ended by an operator's tool before its first step. */
-async function takeUnopened(db: Kysely<Database>, { before, now, limit }: TakeUnchecked): Promise<OpenOperation[]> {
+type OperationQuery = SelectQueryBuilder<Database, 'operation', { id: string }>;
+
+/** Those of the chosen that nobody has looked at for a while, marked as looked at now. */
+async function takeStale(
+  db: Kysely<Database>,
+  { before, now, limit }: TakeUnchecked,
+  choose: (query: OperationQuery) => OperationQuery,
+): Promise<OpenOperation[]> {
   const rows = await db
     .with('stale', (cte) =>
-      cte
-        .selectFrom('operation')
-        .select('id')
-        .where('status', 'in', ['accepted', 'scheduled'])
-        .where(sql<boolean>`coalesce(start_at, created_at) <= ${before}::timestamptz`)
+      choose(cte.selectFrom('operation').select('id'))
         .where(sql<boolean>`coalesce(checked_at, updated_at) <= ${before}::timestamptz`)
-        .where((e) =>
-          e.exists(
-            e
-              .selectFrom('dispatch')
-              .select('dispatch.id')
-              .whereRef('dispatch.operation_id', '=', 'operation.id')
-              .where('dispatch.verb', '=', 'start')
-              .where('dispatch.delivered_at', '<=', before),
-          ),
-        )
-        .orderBy(sql`coalesce(start_at, created_at)`)
         .limit(limit)
         .forUpdate()
         .skipLocked(),
