@@ -1,3 +1,5 @@
+import { createStripePayments } from './payments-stripe.ts';
+
 /**
  * Whose payment an object on the other side is. It travels in the object's metadata, so that what we made is found again and what somebody
  * else made on the same account is left alone.
@@ -266,4 +268,20 @@ export interface PaymentsSettings {
   readonly allowsLivePayments?: boolean;
   /** For one call; 20 s by default. */
   readonly timeoutMs?: number;
+}
+
+/**
+ * The driver for these settings. Nothing is sent before the first call.
+ * @throws {Error} saying which setting is wrong
+ */
+export function createPayments(settings: PaymentsSettings): Payments {
+  const { secretKey, publishableKey, allowsLivePayments = false, simulatorUrl } = settings;
+  const mode = /^(?:sk|rk)_(test|live)_/.exec(secretKey)?.[1];
+  if (mode === undefined) throw new Error('STRIPE_API_KEY: must begin with sk_test_, rk_test_, sk_live_ or rk_live_.');
+  if (mode === 'live' && (!allowsLivePayments || simulatorUrl !== undefined)) {
+    throw new Error('STRIPE_API_KEY: is a live key, which takes real money. Use a test key, or set ALLOW_LIVE_PAYMENTS=1.');
+  }
+  if (!publishableKey.startsWith(`pk_${mode}_`))
+    throw new Error(`STRIPE_PUBLISHABLE_KEY: must begin with pk_${mode}_, as STRIPE_API_KEY is a ${mode} key.`);
+  return createStripePayments(settings);
 }
