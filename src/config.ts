@@ -34,6 +34,8 @@ export interface Config {
     readonly configFile: string | undefined;
   };
   readonly mail: { readonly smtpUrl: string | undefined; readonly lookupUrl: string | undefined; readonly from: string };
+  /** Undefined where no account is set. */
+  readonly payments: StripeAccount | undefined;
   /** A URL whose scheme chooses the driver. */
   readonly storageUrl: string;
   /** Origins of inner hosts that calls and webhooks may reach, by the operator's name for each. */
@@ -46,6 +48,17 @@ export interface Config {
   readonly shutdownGraceMs: number;
   /** The whole environment, for libraries that read their own settings from it (Temporal's envconfig). */
   readonly environment: Environment;
+}
+
+/** How to reach an account at Stripe, or at what stands in for it. */
+export interface StripeAccount {
+  readonly secretKey: string;
+  readonly publishableKey: string;
+  /** The present one first. */
+  readonly webhookSecrets: readonly string[];
+  /** Set where it is not Stripe itself. */
+  readonly simulatorUrl?: string;
+  readonly allowsLivePayments: boolean;
 }
 
 /** What the supervisor needs to know: what runs outside, and which ports somebody asked for. */
@@ -120,6 +133,7 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
       lookupUrl: set.MAIL_LOOKUP_URL,
       from: set.MAIL_FROM ?? 'Nightshift <no-reply@localhost>',
     }),
+    payments: stripeAccount(set),
     storageUrl: set.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
     egressTargets: set.EGRESS_TARGETS ?? {},
     features: set.FEATURES ?? FEATURES,
@@ -174,6 +188,7 @@ function parse(environment: Environment, required: readonly (keyof Settings)[]):
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''));
   const result = settingsSchema.safeParse(given);
   const problems = required.filter((name) => given[name] === undefined).map((name) => `${name} is not set (${describe(name).description})`);
+  if (result.success) problems.push(...paymentProblems(result.data));
   if (result.success && problems.length === 0) return result.data;
   for (const issue of result.error?.issues ?? []) {
     const name = String(issue.path[0]);
@@ -182,6 +197,37 @@ function parse(environment: Environment, required: readonly (keyof Settings)[]):
   }
   const title = problems.length === 1 ? 'One setting is wrong:' : `${problems.length} settings are wrong:`;
   throw new ConfigError([title, ...problems.map((problem) => `  - ${problem}`), 'All settings: docs/settings.md'].join('\n'));
+}
+
+function stripeAccount(set: Settings): StripeAccount | undefined {
+  const { STRIPE_API_KEY: secretKey, STRIPE_PUBLISHABLE_KEY: publishableKey, STRIPE_WEBHOOK_SECRETS: webhookSecrets } = set;
+  if (secretKey === undefined || publishableKey === undefined || webhookSecrets === undefined) return undefined;
+  return {
+    secretKey,
+    publishableKey,
+    webhookSecrets,
+    ...(set.STRIPE_URL === undefined ? {} : { simulatorUrl: set.STRIPE_URL }),
+    allowsLivePayments: set.ALLOW_LIVE_PAYMENTS ?? false,
+  };
+}
+
+/** Settings of payments that are right one by one and wrong together. */
+function paymentProblems(set: Settings): readonly string[] {
+  const { STRIPE_API_KEY: secretKey, STRIPE_PUBLISHABLE_KEY: publishableKey } = set;
+  if (secretKey === undefined) return [];
+  const mode = secretKey.includes('_live_') ? 'live' : 'test';
+  const lacks = (['STRIPE_PUBLISHABLE_KEY', 'STRIPE_WEBHOOK_SECRETS'] as const).filter((name) => set[name] === undefined);
+  const isOtherMode = publishableKey !== undefined && !publishableKey.startsWith(`pk_${mode}_`);
+  return [
+    ...lacks.map((name) => `${name} is not set, which STRIPE_API_KEY needs (${describe(name).description})`),
+    ...(isOtherMode
+      ? [`STRIPE_PUBLISHABLE_KEY: ${JSON.stringify(publishableKey)} must begin with pk_${mode}_, as STRIPE_API_KEY is a ${mode} key`]
+      : []),
+    ...(mode === 'live' && set.ALLOW_LIVE_PAYMENTS !== true
+      ? ['STRIPE_API_KEY: its value is a live key, which takes real money. Use a test key, or set ALLOW_LIVE_PAYMENTS=1']
+      : []),
+    ...(mode === 'live' && set.STRIPE_URL !== undefined ? ['STRIPE_URL: must not be set together with a live key'] : []),
+  ];
 }
 
 function describe(name: string): SettingNotes {

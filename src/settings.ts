@@ -82,6 +82,16 @@ const egressTargets = commaList.transform((items, context) => {
   });
   return z.NEVER;
 });
+const isOne = z
+  .string()
+  .refine((value) => value === '1', 'must be 1, or unset')
+  .transform(() => true);
+const stripeSecretKey = z.string().regex(/^(sk|rk)_(test|live)_/, 'must begin with sk_test_, rk_test_, sk_live_ or rk_live_');
+const stripePublishableKey = z.string().regex(/^pk_(test|live)_/, 'must begin with pk_test_ or pk_live_');
+const stripeWebhookSecrets = commaList.refine(
+  (secrets) => secrets.length >= 1 && secrets.length <= 2 && secrets.every((secret) => secret.startsWith('whsec_')),
+  'must be one or two secrets that begin with whsec_, with a comma: the present one first, then the one before',
+);
 const logLevel = z.string().refine((value) => LOG_LEVELS.includes(value), `must be one of ${LOG_LEVELS.join(', ')}`);
 
 /** A setting: an optional value (unset means the fallback) with its notes. */
@@ -207,6 +217,35 @@ export const settingsSchema = z.object({
     description:
       'No feature uses it yet. Inner hosts that calls and webhooks may reach, as name=origin with commas: app=http://app.internal:3000. Other targets must be public.',
     unset: 'none',
+  }),
+  STRIPE_API_KEY: setting(stripeSecretKey, {
+    group: 'Payments',
+    description: 'No feature uses it yet. Secret or restricted key of the Stripe account.',
+    unset: 'none',
+    secret: true,
+  }),
+  STRIPE_PUBLISHABLE_KEY: setting(stripePublishableKey, {
+    group: 'Payments',
+    description: 'No feature uses it yet. Publishable key of the same account, for payment forms in browsers.',
+    unset: 'none',
+  }),
+  STRIPE_WEBHOOK_SECRETS: setting(stripeWebhookSecrets, {
+    group: 'Payments',
+    description:
+      "No feature uses it yet. Secret of the account's webhook endpoint; while it is being replaced both, with a comma, the new one first.",
+    unset: 'none',
+    secret: true,
+  }),
+  STRIPE_URL: setting(webUrl, {
+    group: 'Payments',
+    description:
+      'No feature uses it yet. Where something that speaks as Stripe does is reached, such as a simulator. Never with a live key.',
+    unset: 'Stripe',
+  }),
+  ALLOW_LIVE_PAYMENTS: setting(isOne, {
+    group: 'Payments',
+    description: 'No feature uses it yet. 1: a live key is accepted, and takes real money.',
+    unset: 'live keys are refused',
   }),
   FEATURES: setting(features, {
     group: 'Work',

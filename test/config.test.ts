@@ -51,6 +51,29 @@ describe('settings', () => {
     assert.equal(config.log.level, 'debug');
   });
 
+  it('refuse live keys, halves of an account and keys of two modes, and never show a secret one', () => {
+    const outside = { DATABASE_URL, SMTP_URL };
+    const [STRIPE_API_KEY, STRIPE_PUBLISHABLE_KEY, STRIPE_WEBHOOK_SECRETS] = ['sk_test_abc', 'pk_test_abc', 'whsec_new, whsec_old'];
+    assert.equal(loadConfig(outside).payments, undefined);
+    assert.deepEqual(loadConfig({ ...outside, STRIPE_API_KEY, STRIPE_PUBLISHABLE_KEY, STRIPE_WEBHOOK_SECRETS }).payments, {
+      secretKey: STRIPE_API_KEY,
+      publishableKey: STRIPE_PUBLISHABLE_KEY,
+      webhookSecrets: ['whsec_new', 'whsec_old'],
+      allowsLivePayments: false,
+    });
+    const wrong = (environment: Record<string, string>) => messageOf({ ...outside, STRIPE_WEBHOOK_SECRETS, ...environment });
+    const live = { STRIPE_API_KEY: 'rk_live_secret', STRIPE_PUBLISHABLE_KEY: 'pk_live_abc' };
+    assert.match(wrong(live), /STRIPE_API_KEY.*live key.*ALLOW_LIVE_PAYMENTS=1/);
+    assert.doesNotMatch(wrong(live), /rk_live_secret/);
+    assert.match(wrong({ ...live, ALLOW_LIVE_PAYMENTS: 'yes' }), /ALLOW_LIVE_PAYMENTS.*must be 1/);
+    assert.match(wrong({ ...live, ALLOW_LIVE_PAYMENTS: '1', STRIPE_URL: 'http://127.0.0.1:1' }), /STRIPE_URL/);
+    assert.equal(loadConfig({ ...outside, ...live, STRIPE_WEBHOOK_SECRETS, ALLOW_LIVE_PAYMENTS: '1' }).payments?.allowsLivePayments, true);
+    assert.match(wrong({ STRIPE_API_KEY }), /STRIPE_PUBLISHABLE_KEY is not set/);
+    assert.match(wrong({ STRIPE_API_KEY, STRIPE_PUBLISHABLE_KEY: 'pk_live_abc' }), /must begin with pk_test_/);
+    assert.match(wrong({ STRIPE_API_KEY: 'pk_test_abc' }), /STRIPE_API_KEY: its value must begin with sk_test_/);
+    assert.match(messageOf({ ...outside, STRIPE_WEBHOOK_SECRETS: 'whsec_a,b' }), /STRIPE_WEBHOOK_SECRETS: its value must be/);
+  });
+
   it('count as unset when empty, as in a copied .env.example', () => {
     assert.equal(loadConfig({ DATABASE_URL, SMTP_URL, PORT: '', MAIL_FROM: ' ' }).http.port, 7460);
   });

@@ -278,9 +278,10 @@ export function createPayments(settings: PaymentsSettings): Payments {
   const { secretKey, publishableKey, allowsLivePayments = false, simulatorUrl } = settings;
   const mode = /^(?:sk|rk)_(test|live)_/.exec(secretKey)?.[1];
   if (mode === undefined) throw new Error('STRIPE_API_KEY: must begin with sk_test_, rk_test_, sk_live_ or rk_live_.');
-  if (mode === 'live' && (!allowsLivePayments || simulatorUrl !== undefined)) {
+  if (mode === 'live' && !allowsLivePayments) {
     throw new Error('STRIPE_API_KEY: is a live key, which takes real money. Use a test key, or set ALLOW_LIVE_PAYMENTS=1.');
   }
+  if (mode === 'live' && simulatorUrl !== undefined) throw new Error('STRIPE_URL: must not be set together with a live key.');
   if (!publishableKey.startsWith(`pk_${mode}_`))
     throw new Error(`STRIPE_PUBLISHABLE_KEY: must begin with pk_${mode}_, as STRIPE_API_KEY is a ${mode} key.`);
   return createStripePayments(settings);
