@@ -68,7 +68,13 @@ export interface LaunchSettings {
   /** Ports that were set; undefined ones are the supervisor's to choose. */
   readonly ports: { readonly api: number | undefined; readonly metrics: number | undefined; readonly temporalMetrics: number | undefined };
   readonly publicUrl: string | undefined;
-  readonly external: { readonly databaseUrl: string | undefined; readonly temporal: boolean; readonly smtpUrl: string | undefined };
+  readonly external: {
+    readonly databaseUrl: string | undefined;
+    readonly temporal: boolean;
+    readonly smtpUrl: string | undefined;
+    readonly stripe: boolean;
+  };
+  readonly features: readonly string[];
   readonly temporalAddress: string | undefined;
   readonly temporalUiUrl: string | undefined;
   readonly dataDir: string;
@@ -166,7 +172,9 @@ export function loadLaunchSettings(environment: Environment = readEnvironment())
       databaseUrl: set.DATABASE_URL,
       temporal: [set.TEMPORAL_ADDRESS, set.TEMPORAL_PROFILE, set.TEMPORAL_CONFIG_FILE].some((value) => value !== undefined),
       smtpUrl: set.SMTP_URL,
+      stripe: set.STRIPE_API_KEY !== undefined,
     },
+    features: set.FEATURES ?? FEATURES,
     temporalAddress: set.TEMPORAL_ADDRESS,
     temporalUiUrl: set.TEMPORAL_UI_URL,
     dataDir: resolve(set.DATA_DIR ?? '.data'),

@@ -91,9 +91,9 @@ describe('settings', () => {
   });
 
   it('tell the supervisor what runs outside and which ports were asked for', () => {
-    assert.deepEqual(loadLaunchSettings({}).external, { databaseUrl: undefined, temporal: false, smtpUrl: undefined });
+    assert.deepEqual(loadLaunchSettings({}).external, { databaseUrl: undefined, temporal: false, smtpUrl: undefined, stripe: false });
     const settings = loadLaunchSettings({ TEMPORAL_PROFILE: 'cloud', PORT: '9000', DATABASE_URL });
-    assert.deepEqual(settings.external, { databaseUrl: DATABASE_URL, temporal: true, smtpUrl: undefined });
+    assert.deepEqual(settings.external, { databaseUrl: DATABASE_URL, temporal: true, smtpUrl: undefined, stripe: false });
     assert.deepEqual(settings.ports, { api: 9000, metrics: undefined, temporalMetrics: undefined });
   });
 

@@ -8,7 +8,7 @@ import * as z from 'zod';
 
 const READY_TIMEOUT_MS = 90_000;
 const CALL_TIMEOUT_MS = 5_000;
-const PORTS = 10;
+const PORTS = 20;
 
 const processList = z.array(z.object({ name: z.string(), pid: z.number() }));
 const endpointList = z.record(z.string(), z.string());
@@ -188,10 +188,10 @@ async function until(isTrue: () => boolean | Promise<boolean>, what: string): Pr
   }
 }
 
-/** First of ten ports in a row that nothing listens on, below those that outgoing connections get. */
+/** First of a block of ports in a row that nothing listens on, below those that outgoing connections get. */
 async function freeBlock(): Promise<number> {
   for (;;) {
-    const base = 20_000 + PORTS * Math.floor(Math.random() * 1000);
+    const base = 20_000 + PORTS * Math.floor(Math.random() * 500);
     const checks = await Promise.all(Array.from({ length: PORTS }, (_, offset) => canListen(base + offset)));
     if (checks.every(Boolean)) return base;
   }

@@ -31,6 +31,7 @@ export async function firstScreen(screen: FirstScreen): Promise<string> {
     ['… with your key', link === undefined ? undefined : `${link}  (works once, for 10 minutes)`],
     ['Temporal Web UI', endpoints.temporalUi],
     ['Mailbox', endpoints.mailbox],
+    ['Payments', endpoints.stripeTwin === undefined ? undefined : `${endpoints.stripeTwin}  (simulated)`],
     ...outside,
     ['Metrics', endpoints.metrics],
     ['Data', `${folder}${isEphemeral ? '  (thrown away at the end)' : ''}`],
@@ -70,8 +71,10 @@ async function askForLink(api: string, key: string): Promise<string | undefined>
 }
 
 function simulated(endpoints: Endpoints): readonly string[] {
-  if (endpoints.mailbox === undefined) return [];
-  return ['Simulated: mail goes to the mailbox above and nowhere else, until SMTP_URL is set.'];
+  return [
+    ...(endpoints.mailbox === undefined ? [] : ['Simulated: mail goes to the mailbox above and nowhere else, until SMTP_URL is set.']),
+    ...(endpoints.stripeTwin === undefined ? [] : ['Simulated: payments move no money, until STRIPE_API_KEY is set.']),
+  ];
 }
 
 function shortPath(path: string): string {

@@ -6,7 +6,7 @@ export interface LaunchOptions {
   readonly isEphemeral: boolean;
   readonly isReset: boolean;
   readonly readyFile: string | undefined;
-  /** First port of a block of ten. */
+  /** First port of a block of twenty. */
   readonly portBase: number | undefined;
   readonly isHelp: boolean;
 }
@@ -15,7 +15,7 @@ export const HELP = `npm start [-- flags]    runs Nightshift and everything it n
 
   --ephemeral      throw-away data: a fresh folder, removed at the end
   --reset          throws away the data in .data first
-  --port N         uses the ten ports from N on (default: 7460)
+  --port N         uses the twenty ports from N on (default: 7460)
   --ready-file F   writes the addresses to F when all is up; F is removed at the end
   --help           this text
 

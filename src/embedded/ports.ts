@@ -4,7 +4,7 @@ import { commandOf, portHolder } from './processes.ts';
 
 /** First port of the block that is used unless told otherwise. */
 export const DEFAULT_PORT_BASE = 7460;
-/** Ports of one installation, counted from the first. */
+/** Ports of one installation, counted from the first; what nobody wishes for stays free. */
 export const PORT_OFFSETS = {
   api: 0,
   metrics: 1,
@@ -16,9 +16,10 @@ export const PORT_OFFSETS = {
   temporalMetrics: 7,
   workMetrics: 8,
   workTemporalMetrics: 9,
+  stripeTwin: 10,
 } as const;
 /** Size of a block: what `--port N` reserves. */
-export const PORT_BLOCK = 10;
+export const PORT_BLOCK = 20;
 
 const SEARCH_PORTS = 200;
 
@@ -98,6 +99,7 @@ function titleOf(name: PortName): string {
     temporalMetrics: "the Temporal SDK's metrics",
     workMetrics: "the workers' metrics",
     workTemporalMetrics: "the Temporal SDK's metrics of the workers",
+    stripeTwin: 'the simulator of Stripe',
   };
   return titles[name];
 }

@@ -29,6 +29,7 @@ export interface Endpoints {
   readonly mailbox: string | undefined;
   readonly mailLookup: string | undefined;
   readonly smtp: string | undefined;
+  readonly stripeTwin: string | undefined;
   readonly apiKeyFile: string;
   readonly dataDir: string;
 }

@@ -8,6 +8,7 @@ import type { PortName, Ports, PortWish } from './ports.ts';
 import { createPostgres } from './postgres.ts';
 import { productChildren } from './product.ts';
 import type { Endpoints, ProductModules } from './product.ts';
+import { createStripeTwin } from './stripe-twin.ts';
 import { CHILD_MARK } from './supervisor.ts';
 import { createTemporal, EMBEDDED_NAMESPACE } from './temporal.ts';
 
@@ -33,6 +34,7 @@ export function portWishes(settings: LaunchSettings, portBase: number | undefine
     ...(external.temporal ? [] : [local('temporal'), local('temporalUi')]),
     ...(external.databaseUrl === undefined ? [local('postgres')] : []),
     ...(external.smtpUrl === undefined ? [local('smtp'), local('mailbox')] : []),
+    ...(needsTwin(settings) ? [local('stripeTwin')] : []),
     {
       name: 'temporalMetrics',
       host: settings.metricsHost,
@@ -59,10 +61,12 @@ export function createStack(stack: {
     external.smtpUrl === undefined
       ? createMailbox({ dataDir, smtpPort: ports.smtp, webPort: ports.mailbox, environment: marked })
       : undefined;
+  const api = localUrl(settings.host, ports.api);
+  const twin = needsTwin(settings) ? createStripeTwin({ dataDir, port: ports.stripeTwin, apiUrl: api, environment: marked }) : undefined;
   const apiKeyFile = settings.apiKeyFile ?? join(dataDir, 'api-key');
   const endpoints: Endpoints = {
-    api: localUrl(settings.host, ports.api),
-    docs: `${localUrl(settings.host, ports.api)}/docs`,
+    api,
+    docs: `${api}/docs`,
     metrics: `${localUrl(settings.metricsHost, ports.metrics)}/metrics`,
     temporalMetrics: `${localUrl(settings.metricsHost, ports.temporalMetrics)}/metrics`,
     temporal: temporal === undefined ? settings.temporalAddress : `127.0.0.1:${ports.temporal}`,
@@ -74,14 +78,27 @@ export function createStack(stack: {
     mailbox: mailbox?.pageUrl,
     mailLookup: mailbox?.lookupUrl,
     smtp: mailbox?.smtpUrl,
+    stripeTwin: twin?.url,
     apiKeyFile,
     dataDir,
   };
-  const embedded = [postgres?.spec, temporal, mailbox?.spec].flatMap((spec) => spec ?? []);
-  const product = productChildren({ settings, ports, endpoints, modules, environment: marked, isTemporalEmbedded: temporal !== undefined });
+  const embedded = [postgres?.spec, temporal, mailbox?.spec, twin?.spec].flatMap((spec) => spec ?? []);
+  const product = productChildren({
+    settings,
+    ports,
+    endpoints,
+    modules,
+    environment: { ...marked, ...twin?.settings },
+    isTemporalEmbedded: temporal !== undefined,
+  });
   return {
     children: [...embedded, ...product],
     endpoints,
     notices: postgres?.notice === undefined ? [] : [postgres.notice],
   };
+}
+
+/** A simulator takes the place of Stripe where payments are offered and no account is set. */
+function needsTwin({ features, external }: LaunchSettings): boolean {
+  return features.includes('checkout') && !external.stripe;
 }

@@ -13,10 +13,10 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** First of ten ports in a row that nothing listens on, below those that outgoing connections get. */
+/** First of a block of ports in a row that nothing listens on, below those that outgoing connections get. */
 export async function freeBlock(): Promise<number> {
   for (;;) {
-    const base = 20_000 + PORT_BLOCK * Math.floor(Math.random() * 1000);
+    const base = 20_000 + PORT_BLOCK * Math.floor(Math.random() * 500);
     const checks = Array.from({ length: PORT_BLOCK }, (_, offset) => canListen('127.0.0.1', base + offset));
     if ((await Promise.all(checks)).every(Boolean)) return base;
   }

@@ -58,8 +58,11 @@ export async function forkTwin(options: { readonly webhookUrl?: string } = {}): 
   const folder = mkdtempSync(join(tmpdir(), 'nightshift-twin-'));
   const port = await freePort();
   const start = async () => {
-    const child = fork(MAIN, [String(port), folder, ...(options.webhookUrl === undefined ? [] : [options.webhookUrl])], { execArgv: [] });
-    const ended = once(child, 'exit').then(([code]) => assert.fail(`The simulator ended before it was ready (${String(code)}).`));
+    const args = [String(port), folder, ...(options.webhookUrl === undefined ? [] : [options.webhookUrl])];
+    const child = fork(MAIN, args, { execArgv: [], stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+    let complaints = '';
+    child.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
+    const ended = once(child, 'close').then(() => assert.fail(`The simulator ended before it was ready. ${complaints}`));
     await Promise.race([once(child, 'message'), ended]);
     ended.catch(() => undefined);
     return child;

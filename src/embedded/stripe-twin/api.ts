@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, Call } from './call.ts';
 import type { Engine } from './engine.ts';
 import { ApiError } from './errors.ts';
@@ -18,6 +19,7 @@ import { API_VERSION } from './work.ts';
 const KEY_LIFE_MS = 86_400_000;
 const MAX_KEY = 255;
 const MAX_COUNTED_KEYS = 20_000;
+const SLOW_MS = 3_000;
 const SERVER_ERROR = { error: { type: 'api_error', message: 'Sorry, something went wrong here (a simulated fault).' } };
 const BAD_GATEWAY = { message: 'Bad Gateway' };
 
@@ -155,6 +157,7 @@ export class Api {
     }
     if (request.method !== 'GET') this.#engine.commit(work, { cause: 'request', request: this.#journaled(begun, status, false) });
     await this.#engine.flushed();
+    if (fault?.kind === 'slow') await delay(fault.delayMs ?? SLOW_MS);
     if (fault?.kind === 'bad_gateway_after') return replyOf({ requestId, status: 502, body: JSON.stringify(BAD_GATEWAY) });
     return replyOf({ requestId, status, body, fault: transportFault(fault), headers: key === undefined ? {} : { 'idempotency-key': key } });
   }
@@ -224,7 +227,7 @@ function fingerprintOf({ request, fields }: Begun): string {
 
 /** Those that happen after the answer was made. */
 function transportFault(fault: RequestFault | undefined): RequestFault | undefined {
-  return fault !== undefined && ['reply_lost', 'cut_body', 'slow'].includes(fault.kind) ? fault : undefined;
+  return fault !== undefined && ['reply_lost', 'cut_body'].includes(fault.kind) ? fault : undefined;
 }
 
 function keyOf(authorization: string | undefined): string | undefined {

@@ -15,7 +15,7 @@ export const REQUEST_FAULTS = [
   'bad_gateway',
   /** The same after everything was done: the key gets the true answer next time. */
   'bad_gateway_after',
-  /** Nothing but time passes before the answer. */
+  /** Done and written down; the answer takes its time, and the key is in use until then. */
   'slow',
 ] as const;
 export type RequestFaultKind = (typeof REQUEST_FAULTS)[number];

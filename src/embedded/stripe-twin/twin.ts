@@ -1,6 +1,5 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Api } from './api.ts';
 import type { ApiRequest, Reply, TwinKeys } from './api.ts';
 import { serveControl } from './control.ts';
@@ -11,7 +10,6 @@ import { newEndpoint } from './webhook-endpoints.ts';
 
 const HOST = '127.0.0.1';
 const BODY_LIMIT_BYTES = 1024 * 1024;
-const SLOW_MS = 3_000;
 /** On everything that is sent, so that nobody takes it for the real thing. */
 const MARK = { 'x-simulator': 'stripe-twin' };
 const PAGE_HEADERS = {
@@ -105,10 +103,10 @@ async function answer({ engine, api, keys }: Parts, request: IncomingMessage, re
     idempotencyKey: typeof key === 'string' && key !== '' ? key : undefined,
     version: typeof version === 'string' ? version : undefined,
   };
-  await deliver(response, await api.serve(apiRequest));
+  deliver(response, await api.serve(apiRequest));
 }
 
-async function deliver(response: ServerResponse, { status, headers, body, fault }: Reply): Promise<void> {
+function deliver(response: ServerResponse, { status, headers, body, fault }: Reply): void {
   const all = { ...CROSS_ORIGIN, ...headers };
   switch (fault?.kind) {
     case 'reply_lost':
@@ -118,9 +116,6 @@ async function deliver(response: ServerResponse, { status, headers, body, fault 
       response.writeHead(status, { ...MARK, ...all, 'content-length': Buffer.byteLength(body) });
       response.write(body.slice(0, Math.floor(body.length / 2)), () => response.destroy());
       return;
-    case 'slow':
-      await delay(fault.delayMs ?? SLOW_MS);
-      return send(response, { status, body, headers: all });
     default:
       return send(response, { status, body, headers: all });
   }
