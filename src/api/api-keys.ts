@@ -1,15 +1,14 @@
 import * as z from 'zod';
-import { ApiKey, ApiKeyPage, ApiKeyParams, NewApiKey } from '../contracts/api-keys.ts';
+import { API_KEY_ID, ApiKey, ApiKeyPage, ApiKeyParams, NewApiKey } from '../contracts/api-keys.ts';
 import { PageQuery } from '../contracts/routes.ts';
 import type { ApiKeyRow } from '../store/system/api-keys.ts';
 import type { ApiContext } from './lib/context.ts';
-import { cutPage, readTimeCursor, writeCursor } from './lib/pages.ts';
+import { readTimeCursor, timePage } from './lib/pages.ts';
 import { HttpProblem } from './lib/problems.ts';
 import { type Route, tenantRoute } from './lib/route.ts';
 import { checkScopes, keyScopes } from './lib/scopes.ts';
 
 const TAG = 'API keys';
-const KEY_ID = /^[a-z0-9]{8}$/;
 
 const EXAMPLE_KEY: ApiKey = {
   id: 'k3v9x2ab',
@@ -80,11 +79,9 @@ function listRoute(ctx: ApiContext): Route {
     },
     problems: ['invalid_cursor'],
     async handler({ auth, query }) {
-      const page = { limit: query.limit + 1, cursor: readTimeCursor(query.cursor, KEY_ID) };
-      const { rows, hasMore } = cutPage(await ctx.store.apiKeys.list(auth.tenantId, page), query.limit);
-      const last = rows.at(-1);
-      const nextCursor = hasMore && last !== undefined ? writeCursor([last.created_at.toISOString(), last.id]) : null;
-      return { status: 200, body: { data: rows.map(presentKey), hasMore, nextCursor } };
+      const page = { limit: query.limit + 1, cursor: readTimeCursor(query.cursor, API_KEY_ID) };
+      const rows = await ctx.store.apiKeys.list(auth.tenantId, { kind: 'key' }, page);
+      return { status: 200, body: timePage(rows, query.limit, presentKey) };
     },
   });
 }

@@ -1,22 +1,36 @@
 import * as z from 'zod';
 import type { Request, Response } from 'express';
-import { SessionLink } from '../contracts/tokens.ts';
+import { API_KEY_ID } from '../contracts/api-keys.ts';
+import { PageQuery } from '../contracts/routes.ts';
+import { Session, SessionLink, SessionPage, SessionParams } from '../contracts/tokens.ts';
+import type { RevokeKeyRequest } from '../store/api-keys.ts';
+import type { ApiKeyRow } from '../store/system/api-keys.ts';
 import type { ApiContext } from './lib/context.ts';
 import { sendPage } from './lib/html.ts';
+import { readTimeCursor, timePage } from './lib/pages.ts';
 import { HttpProblem } from './lib/problems.ts';
 import { type Route, publicRoute, tenantRoute } from './lib/route.ts';
-import { isLoopback, ownOrigin, writeSessionCookie } from './lib/session-cookie.ts';
+import { isLoopback, ownOrigin, readSessionCookie, writeSessionCookie } from './lib/session-cookie.ts';
 
 const TAG = 'Sessions';
 const LINK_TTL_MS = 10 * 60_000;
 const SESSION_TTL_SECONDS = 12 * 3600;
 const FIRST_PAGE = '/docs';
 
+const EXAMPLE: Session = {
+  id: 'c5n7q3ab',
+  object: 'session',
+  createdAt: '2026-11-24T22:00:00.000Z',
+  expiresAt: '2026-11-25T10:00:00.000Z',
+  scopes: ['*'],
+  keyId: 'k3v9x2ab',
+};
+
 const LinkParams = z.object({ code: z.string().min(1).max(100).meta({ example: 'nl_s4m8x2ab_…' }) });
 
 /** How a person at this machine gets into our own pages without pasting a key. */
 export function sessionRoutes(ctx: ApiContext): Route[] {
-  return [createLinkRoute(ctx), redeemRoute(ctx)];
+  return [createLinkRoute(ctx), redeemRoute(ctx), listRoute(ctx), revokeRoute(ctx), signOutRoute(ctx)];
 }
 
 function createLinkRoute(ctx: ApiContext): Route {
@@ -88,6 +102,92 @@ function redeemRoute(ctx: ApiContext): Route {
     },
     handler: ({ params, now }) => ({ send: (exchange) => redeem(ctx, { ...exchange, code: params.code, now }) }),
   });
+}
+
+function listRoute(ctx: ApiContext): Route {
+  return tenantRoute(['sessions:write'], {
+    method: 'get',
+    path: '/v1/sessions',
+    operationId: 'listSessions',
+    summary: 'List sessions',
+    description: 'Who is or was signed in to our own pages: newest first, with those that have ended.',
+    tag: TAG,
+    query: z.object(PageQuery),
+    responses: {
+      200: { description: 'One page.', schema: SessionPage, example: { data: [EXAMPLE], hasMore: false, nextCursor: null } },
+    },
+    problems: ['invalid_cursor'],
+    async handler({ auth, query: { limit, cursor } }) {
+      const page = { limit: limit + 1, cursor: readTimeCursor(cursor, API_KEY_ID) };
+      const rows = await ctx.store.apiKeys.list(auth.tenantId, { kind: 'session' }, page);
+      return { status: 200, body: timePage(rows, limit, presentSession) };
+    },
+  });
+}
+
+function revokeRoute(ctx: ApiContext): Route {
+  return tenantRoute(['sessions:write'], {
+    method: 'delete',
+    path: '/v1/sessions/{id}',
+    operationId: 'revokeSession',
+    summary: 'End a session',
+    description: 'Within a second its cookie is worth nothing, and streams that it opened end.',
+    tag: TAG,
+    params: SessionParams,
+    responses: { 200: { description: 'Ended.', schema: Session, example: { ...EXAMPLE, revokedAt: '2026-11-24T23:00:00.000Z' } } },
+    problems: ['not_found'],
+    async handler({ auth, params, now }) {
+      const session = await endSession(ctx, { tenantId: auth.tenantId, id: params.id, actor: auth.actor, now });
+      if (session === undefined) throw new HttpProblem('not_found');
+      return { status: 200, body: presentSession(session) };
+    },
+  });
+}
+
+function signOutRoute(ctx: ApiContext): Route {
+  return publicRoute({
+    method: 'delete',
+    path: '/session',
+    operationId: 'signOut',
+    summary: 'Sign out',
+    description: 'Ends the session of the cookie that comes along, from our own pages only, and takes the cookie away.',
+    tag: TAG,
+    responses: { 204: { description: 'There is no session any more.', headers: { 'Set-Cookie': 'An empty one.' } } },
+    handler: ({ now }) => ({ send: (exchange) => signOut(ctx, { ...exchange, now }) }),
+  });
+}
+
+async function signOut(ctx: ApiContext, { request, response, now }: Omit<Redemption, 'code'>): Promise<void> {
+  // Undefined, too, when somebody else's page asks: it must not sign anybody out.
+  const secret = readSessionCookie(request, ctx.http.publicUrl);
+  const origin = ownOrigin(request.headers.host, ctx.http.publicUrl);
+  const verdict = secret === undefined ? undefined : await ctx.store.system.apiKeys.verify(secret, now);
+  if (verdict?.outcome === 'valid' && verdict.key.kind === 'session' && verdict.key.tenant_id !== null) {
+    const { id, tenant_id: tenantId } = verdict.key;
+    await endSession(ctx, { tenantId, id, actor: { actor: `session:${id}`, keyId: id }, now });
+  }
+  if (secret !== undefined && origin !== undefined) response.setHeader('Set-Cookie', writeSessionCookie(origin, '', 0));
+  response.writeHead(204).end();
+}
+
+async function endSession(ctx: ApiContext, ending: Omit<RevokeKeyRequest, 'kind'>): Promise<ApiKeyRow | undefined> {
+  const session = await ctx.store.apiKeys.revoke({ ...ending, kind: 'session' });
+  if (session !== undefined) ctx.store.system.apiKeys.forget(session.id);
+  return session;
+}
+
+function presentSession(row: ApiKeyRow): Session {
+  return {
+    id: row.id,
+    object: 'session',
+    createdAt: row.created_at.toISOString(),
+    // The database has no session without an end.
+    expiresAt: (row.expires_at ?? row.created_at).toISOString(),
+    scopes: row.scopes,
+    ...(row.made_by === null ? {} : { keyId: row.made_by }),
+    ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at.toISOString() }),
+    ...(row.last_used_at === null ? {} : { lastUsedAt: row.last_used_at.toISOString() }),
+  };
 }
 
 interface Redemption {

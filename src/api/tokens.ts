@@ -1,7 +1,9 @@
+import { API_KEY_ID } from '../contracts/api-keys.ts';
 import { parseDuration } from '../contracts/duration.ts';
-import { NewToken, Token, TokenParams } from '../contracts/tokens.ts';
+import { NewToken, Token, TokenPage, TokenParams, TokenQuery } from '../contracts/tokens.ts';
 import type { ApiKeyRow } from '../store/system/api-keys.ts';
 import type { ApiContext } from './lib/context.ts';
+import { readTimeCursor, timePage } from './lib/pages.ts';
 import { HttpProblem } from './lib/problems.ts';
 import { type Route, type TenantCaller, tenantRoute } from './lib/route.ts';
 import { checkScopes, tokenScopes } from './lib/scopes.ts';
@@ -20,7 +22,7 @@ const EXAMPLE_SECRET = 'nt_t7w2x9ab_mJ2u0mXv8a3pQ5r7t9w1y3A5C7E9G1I3K5M7O9Q1S3Ue
 
 /** Short-lived rights for browsers and end users, each for one subject. */
 export function tokenRoutes(ctx: ApiContext): Route[] {
-  return [createRoute(ctx), revokeRoute(ctx)];
+  return [createRoute(ctx), listRoute(ctx), revokeRoute(ctx)];
 }
 
 function createRoute(ctx: ApiContext): Route {
@@ -56,6 +58,27 @@ function createRoute(ctx: ApiContext): Route {
       if (created.outcome === 'replayed')
         return { status: 201, body: presentToken(created.key), headers: { 'Idempotency-Replayed': 'true' } };
       return { status: 201, body: { ...presentToken(created.key), secret: created.secret } };
+    },
+  });
+}
+
+function listRoute(ctx: ApiContext): Route {
+  return tenantRoute(['tokens:write'], {
+    method: 'get',
+    path: '/v1/tokens',
+    operationId: 'listTokens',
+    summary: 'List tokens',
+    description: 'Newest first, with those that were revoked or have expired. Never with their secrets.',
+    tag: TAG,
+    query: TokenQuery,
+    responses: {
+      200: { description: 'One page.', schema: TokenPage, example: { data: [EXAMPLE], hasMore: false, nextCursor: null } },
+    },
+    problems: ['invalid_cursor'],
+    async handler({ auth, query: { limit, cursor, subject } }) {
+      const page = { limit: limit + 1, cursor: readTimeCursor(cursor, API_KEY_ID) };
+      const rows = await ctx.store.apiKeys.list(auth.tenantId, { kind: 'token', subject }, page);
+      return { status: 200, body: timePage(rows, limit, presentToken) };
     },
   });
 }

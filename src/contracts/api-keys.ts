@@ -53,12 +53,10 @@ export type ApiKey = z.infer<typeof ApiKey>;
 
 export const ApiKeyPage = pageOf(ApiKey, 'ApiKeyPage');
 
-export const ApiKeyParams = z.object({
-  id: z
-    .string()
-    .regex(/^[a-z0-9]{8}$/)
-    .meta({ example: 'k3v9x2ab' }),
-});
+/** Keys, tokens and sessions have the same ids. */
+export const API_KEY_ID = /^[a-z0-9]{8}$/;
+
+export const ApiKeyParams = z.object({ id: z.string().regex(API_KEY_ID).meta({ example: 'k3v9x2ab' }) });
 
 /** Whether one of the scopes somebody has covers the one that is needed. */
 export function coversScope(held: readonly string[], needed: string): boolean {

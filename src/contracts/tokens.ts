@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { ApiKeyParams, Scope } from './api-keys.ts';
 import { parseDuration } from './duration.ts';
 import { Instant } from './operation.ts';
+import { pageOf, PageQuery } from './routes.ts';
 import { Subject } from './subject.ts';
 
 const MIN_TTL_MS = 60_000;
@@ -55,7 +56,33 @@ export const Token = z
   .meta({ id: 'Token' });
 export type Token = z.infer<typeof Token>;
 
+export const TokenPage = pageOf(Token, 'TokenPage');
+
 export const TokenParams = ApiKeyParams;
+
+export const TokenQuery = z.object({
+  subject: Subject.optional().meta({ description: 'Only those of this end user.', example: 'u_42' }),
+  ...PageQuery,
+});
+
+/** What somebody is signed in with to our own pages. */
+export const Session = z
+  .object({
+    id: z.string().meta({ example: 'c5n7q3ab' }),
+    object: z.literal('session'),
+    createdAt: Instant,
+    expiresAt: Instant,
+    scopes: z.array(z.string()),
+    keyId: z.string().optional().meta({ description: 'The key whose rights it has, and with which it ends.', example: 'k3v9x2ab' }),
+    revokedAt: Instant.optional(),
+    lastUsedAt: Instant.optional().meta({ description: 'To the minute, some seconds late.' }),
+  })
+  .meta({ id: 'Session' });
+export type Session = z.infer<typeof Session>;
+
+export const SessionPage = pageOf(Session, 'SessionPage');
+
+export const SessionParams = ApiKeyParams;
 
 /** A way into our own pages, for one use. */
 export const SessionLink = z

@@ -28,6 +28,11 @@ export type CreatedKey =
   | { readonly outcome: 'replayed'; readonly key: ApiKeyRow }
   | { readonly outcome: 'mismatch' };
 
+export interface KeyFilter {
+  readonly kind: 'key' | 'token' | 'session';
+  readonly subject?: string | undefined;
+}
+
 export interface KeyPage {
   readonly limit: number;
   readonly cursor?: { readonly createdAt: Date; readonly id: string } | undefined;
@@ -36,7 +41,7 @@ export interface KeyPage {
 export interface RevokeKeyRequest {
   readonly tenantId: string;
   readonly id: string;
-  readonly kind: 'key' | 'token';
+  readonly kind: 'key' | 'token' | 'session';
   readonly actor: Actor;
   readonly now: Date;
 }
@@ -70,9 +75,10 @@ export function createApiKeysStore({ db, audit }: Parts) {
   }
 
   /** Newest first, revoked ones too; the cursor is the last row of the page before. */
-  async function list(tenantId: string, { limit, cursor }: KeyPage): Promise<ApiKeyRow[]> {
+  async function list(tenantId: string, { kind, subject }: KeyFilter, { limit, cursor }: KeyPage): Promise<ApiKeyRow[]> {
     return withTenant(db, tenantId, (tx) => {
-      let query = tx.selectFrom('api_key').selectAll().where('tenant_id', '=', tenantId).where('kind', '=', 'key');
+      let query = tx.selectFrom('api_key').selectAll().where('tenant_id', '=', tenantId).where('kind', '=', kind);
+      if (subject !== undefined) query = query.where('subject', '=', subject);
       if (cursor !== undefined) {
         const { createdAt, id } = cursor;
         query = query.where((where) =>

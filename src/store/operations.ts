@@ -16,7 +16,8 @@ export type Accepted =
   | { readonly outcome: 'mismatch' };
 
 export interface OperationFilter {
-  readonly kind?: string | undefined;
+  /** Only of these kinds. */
+  readonly kinds?: readonly string[] | undefined;
   readonly status?: OperationStatus | undefined;
   readonly tag?: string | undefined;
   /** Looked for in id, tags, metadata and input. */
@@ -110,7 +111,10 @@ interface ListRequest {
 async function list(db: Kysely<Database>, { tenantId, filter, page }: ListRequest): Promise<OperationRow[]> {
   return withTenant(db, tenantId, (tx) => {
     let query = tx.selectFrom('operation').selectAll().where('tenant_id', '=', tenantId);
-    if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+    // Of one kind, the index gives the order too.
+    const [kind, ...others] = filter.kinds ?? [];
+    if (kind !== undefined && others.length === 0) query = query.where('kind', '=', kind);
+    else if (filter.kinds !== undefined) query = query.where(sql<boolean>`kind = any(${[...filter.kinds]}::text[])`);
     if (filter.status !== undefined) query = query.where('status', '=', filter.status);
     if (filter.tag !== undefined) query = query.where(sql<boolean>`tags @> array[${filter.tag}]::text[]`);
     if (filter.ownerSubject !== undefined) query = query.where('owner_subject', '=', filter.ownerSubject);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { type Answer, type CallOptions, START, assertProblem, startApi } from './fixture.ts';
 
-type ObjectType = 'operation' | 'email' | 'suppression' | 'user' | 'apiKey' | 'token' | 'tenant';
+type ObjectType = 'operation' | 'email' | 'suppression' | 'user' | 'apiKey' | 'token' | 'session' | 'tenant';
 
 /** What this test knows of an operation of the OpenAPI document. */
 interface Row {
@@ -53,9 +53,13 @@ const ROWS: Readonly<Record<string, Row>> = {
   listApiKeys: { callers: 'keys', lists: 'apiKey' },
   revokeApiKey: { callers: 'keys', object: 'apiKey' },
   createToken: { callers: 'keys' },
+  listTokens: { callers: 'keys', lists: 'token' },
   revokeToken: { callers: 'keys', object: 'token' },
   createSessionLink: { callers: 'keys' },
   openSession: { callers: 'public' },
+  listSessions: { callers: 'keys', lists: 'session' },
+  revokeSession: { callers: 'keys', object: 'session' },
+  signOut: { callers: 'public' },
   putTenant: { callers: 'platform', object: 'tenant', makesIt: true },
   getTenant: { callers: 'platform', object: 'tenant' },
   listTenants: { callers: 'platform' },
@@ -80,6 +84,7 @@ const NOBODYS: Readonly<Record<ObjectType, string>> = {
   user: 'u_nobody',
   apiKey: 'zzzzzzzz',
   token: 'zzzzzzzz',
+  session: 'zzzzzzzz',
   tenant: 'nobody',
 };
 
@@ -101,13 +106,23 @@ async function make(type: ObjectType, { id: tenantId, key }: { readonly id: stri
   }
   if (type === 'apiKey') return (await api.newKey(tenantId, ['*'])).id;
   if (type === 'token') return (await api.newToken(tenantId)).id;
+  if (type === 'session') return newSession(tenantId);
   if (type === 'tenant') return tenantId;
   const id = `u_${crypto.randomUUID()}`;
   await api.call('PUT', `/v1/users/${id}`, { key, body: {} });
   return id;
 }
 
-const TYPES = ['operation', 'email', 'suppression', 'user', 'apiKey', 'token', 'tenant'] as const;
+async function newSession(tenantId: string): Promise<string> {
+  const made = await api.store.apiKeys.create({
+    ...{ tenantId, kind: 'session', name: 'session', scopes: ['*'], expiresAt: new Date(Date.now() + 600_000) },
+    ...{ actor: { actor: 'test' }, now: new Date() },
+  });
+  assert.ok(made.outcome === 'created');
+  return made.key.id;
+}
+
+const TYPES = ['operation', 'email', 'suppression', 'user', 'apiKey', 'token', 'session', 'tenant'] as const;
 const own = new Map<ObjectType, string>();
 const foreign = new Map<ObjectType, string>();
 for (const type of TYPES) {

@@ -245,7 +245,18 @@ describe('looking at operations', () => {
       (await api.call('GET', `/v1/operations${query}`, { key: reader })).body.data.map((operation: { id: string }) => operation.id);
     assert.deepEqual(await ids(notes.key), [note]);
     assert.deepEqual(await ids(notes.key, '?kind=email'), []);
+    assert.deepEqual(await ids(notes.key, '?kind=email,note'), [note]);
     assert.deepEqual(await ids(both.key), [note, mail]);
+    for (const [kind, expected] of [
+      ['email,note', [note, mail]],
+      ['note,off', [note]],
+      ['off,nothing', []],
+    ] as const)
+      for (const reader of [key, both.key]) assert.deepEqual(await ids(reader, `?kind=${kind}`), expected, kind);
+    const page = await api.call('GET', '/v1/operations?kind=note,email&limit=1', { key: both.key });
+    assert.deepEqual(await ids(both.key, `?kind=note,email&limit=1&cursor=${page.body.nextCursor}`), [mail]);
+    for (const bad of ['', ',', 'email,', 'email, note', "email'"])
+      assertProblem(await api.call('GET', `/v1/operations?kind=${encodeURIComponent(bad)}`, { key }), 400, 'invalid_request');
     assertProblem(await api.call('GET', `/v1/operations/${mail}`, { key: notes.key }), 403, 'insufficient_scope');
     assertProblem(await api.call('POST', `/v1/operations/${mail}/cancel`, { key: both.key }), 403, 'insufficient_scope');
     assertProblem(await api.call('POST', '/v1/operations', { key: both.key, body: START }), 403, 'insufficient_scope');

@@ -181,6 +181,44 @@ describe('a session', () => {
     await eventually(async () => (await look()).status === 401, { timeoutMs: 1000 });
   });
 
+  it('is signed out by our own pages, for good, and its cookie is taken away', async () => {
+    const { id, cookie } = await session();
+    const signOut = (headers: Readonly<Record<string, string>>) =>
+      raw('/session', { method: 'DELETE', headers: { Cookie: cookie, ...headers } });
+    const look = async () => (await raw('/v1/operations', { headers: { Cookie: cookie } })).status;
+    for (const headers of [
+      {},
+      { Origin: 'http://evil.example' },
+      { Origin: api.url, 'Sec-Fetch-Site': 'cross-site' },
+      { Host: 'evil.example' },
+    ]) {
+      const answer = await signOut(headers);
+      assert.deepEqual([answer.status, answer.headers['set-cookie'], await look()], [204, undefined, 200]);
+    }
+    const out = await signOut({ Origin: api.url });
+    assert.equal(out.status, 204);
+    assert.match(out.headers['set-cookie']?.[0] ?? '', /^nightshift_session=; Path=\/; Max-Age=0; HttpOnly; SameSite=Strict$/);
+    assert.equal(await look(), 401);
+    assert.equal((await signOut({ Origin: api.url })).status, 204);
+    const audited = await api.sql(id, `select actor from audit_entry where action = 'session.revoked'`);
+    assert.equal(audited.length, 1);
+    assert.match(String(audited[0]?.['actor']), /^session:/);
+  });
+
+  it('is listed for whoever may, and ended by them', async () => {
+    const { key, cookie } = await session();
+    const { data } = (await api.call('GET', '/v1/sessions', { key })).body;
+    assert.equal(data.length, 1);
+    assert.deepEqual([data[0].object, data[0].scopes, data[0].revokedAt], ['session', ['*'], undefined]);
+    assert.ok(!JSON.stringify(data).includes(cookie.slice(cookie.indexOf('=') + 13)));
+    const keys = (await api.call('GET', '/v1/api-keys', { key })).body.data;
+    assert.ok(keys.some((one: { id: string }) => one.id === data[0].keyId));
+    const ended = await api.call('DELETE', `/v1/sessions/${data[0].id}`, { key });
+    assert.ok(ended.status === 200 && ended.body.revokedAt !== undefined);
+    assert.equal((await raw('/v1/operations', { headers: { Cookie: cookie } })).status, 401);
+    assert.equal((await api.call('DELETE', `/v1/tokens/${data[0].id}`, { key })).status, 404);
+  });
+
   it('leaves pages and other headers alone when it is stale', async () => {
     const { key } = await api.newTenant();
     const headers = { Cookie: 'nightshift_session=nc_stale' };

@@ -51,6 +51,23 @@ describe('a token', () => {
     assert.deepEqual(audited, [{ action: 'token.created', subject: 'u_1' }]);
   });
 
+  it('is listed, newest first, by its subject too, and never with its secret', async () => {
+    const { key } = await api.newTenant();
+    const make = async (subject: string) =>
+      (await api.call('POST', '/v1/tokens', { key, body: { subject, scopes: ['email:read'] } })).body as { id: string; secret: string };
+    const [first, second, third] = [await make('u_1'), await make('u_2'), await make('u_1')];
+    await api.call('DELETE', `/v1/tokens/${first.id}`, { key });
+    const list = async (query: string) => (await api.call('GET', `/v1/tokens${query}`, { key })).body;
+    const ids = async (query: string) => (await list(query)).data.map(({ id }: { id: string }) => id);
+    assert.deepEqual(await ids(''), [third.id, second.id, first.id]);
+    assert.deepEqual(await ids('?subject=u_1'), [third.id, first.id]);
+    const page = await list('?limit=2');
+    assert.deepEqual([page.hasMore, await ids(`?cursor=${page.nextCursor}`)], [true, [first.id]]);
+    assert.ok((await list('?subject=u_1')).data[1].revokedAt !== undefined);
+    assert.ok(!JSON.stringify(await list('')).includes(second.secret.slice(12)));
+    assertProblem(await api.call('GET', '/v1/tokens', { key: third.secret }), 403, 'key_required');
+  });
+
   it('lives a minute to an hour, and never longer than the key', async () => {
     const { id: tenantId, key } = await world();
     const ask = (ttl: unknown, by = key) =>

@@ -3,7 +3,7 @@ import { KINDS } from '../../contracts/kinds.ts';
 import { UuidParams } from '../../contracts/routes.ts';
 import type { SuppressionRow } from '../../store/email.ts';
 import type { ApiContext } from '../lib/context.ts';
-import { cutPage, readTimeCursor, writeCursor } from '../lib/pages.ts';
+import { readTimeCursor, timePage } from '../lib/pages.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import { type Route, tenantRoute } from '../lib/route.ts';
 
@@ -42,10 +42,8 @@ function listRoute(ctx: ApiContext): Route {
     problems: ['invalid_cursor'],
     async handler({ auth, query: { limit, cursor, address } }) {
       const page = { limit: limit + 1, cursor: readTimeCursor(cursor, UUID) };
-      const { rows, hasMore } = cutPage(await ctx.store.email.listSuppressions(auth.tenantId, page, address), limit);
-      const last = rows.at(-1);
-      const nextCursor = hasMore && last !== undefined ? writeCursor([last.created_at.toISOString(), last.id]) : null;
-      return { status: 200, body: { data: rows.map(presentSuppression), hasMore, nextCursor } };
+      const rows = await ctx.store.email.listSuppressions(auth.tenantId, page, address);
+      return { status: 200, body: timePage(rows, limit, presentSuppression) };
     },
   });
 }

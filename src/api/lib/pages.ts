@@ -15,6 +15,19 @@ export function cutPage<Row>(rows: readonly Row[], limit: number): Page<Row> {
   return { rows: rows.slice(0, limit), hasMore: rows.length > limit };
 }
 
+interface ListedRow {
+  readonly created_at: Date;
+  readonly id: string;
+}
+
+/** The body of a list by time, of `limit + 1` rows. */
+export function timePage<Row extends ListedRow>(rows: readonly Row[], limit: number, present: (row: Row) => unknown) {
+  const page = cutPage(rows, limit);
+  const last = page.rows.at(-1);
+  const nextCursor = page.hasMore && last !== undefined ? writeCursor([last.created_at.toISOString(), last.id]) : null;
+  return { data: page.rows.map(present), hasMore: page.hasMore, nextCursor };
+}
+
 /** A cursor names the last row of its page; opaque, so that what it holds may change. */
 export function writeCursor(parts: readonly string[]): string {
   return Buffer.from(JSON.stringify(parts)).toString('base64url');
