@@ -1,0 +1,66 @@
+// What people copy first: the sample of every kind, and every example of the reference that starts work.
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { KINDS } from '../../src/contracts/kinds.ts';
+import { type Api, startApi } from './fixture.ts';
+
+const SAMPLES = join(import.meta.dirname, '../../samples');
+
+interface DescribedPost {
+  readonly operationId: string;
+  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly examples?: Record<string, { value: object }> } } };
+  readonly responses: Readonly<Record<string, unknown>>;
+}
+
+let api: Api;
+let key: string;
+
+before(async () => {
+  api = await startApi();
+  ({ key } = await api.newTenant());
+});
+after(() => api[Symbol.asyncDispose]());
+
+/** `samples/{kind}.json`, or in the folder of a feature that has several kinds. */
+function sampleOf(kind: { readonly name: string; readonly feature: string }): string | undefined {
+  return [join(SAMPLES, `${kind.name}.json`), join(SAMPLES, kind.feature, `${kind.name}.json`)].find((file) => existsSync(file));
+}
+
+describe('samples', () => {
+  for (const kind of Object.values(KINDS))
+    it(`have one that is taken, for the kind ${kind.name}`, async () => {
+      const file = sampleOf(kind);
+      assert.ok(file !== undefined, `samples has no ${kind.name}.json`);
+      for (const input of [JSON.parse(readFileSync(file, 'utf8')), kind.example]) {
+        const answer = await api.call('POST', '/v1/operations', { key, body: { kind: kind.name, input } });
+        assert.equal(answer.status, 202, answer.text);
+      }
+    });
+
+  it('are all of a kind that there is', () => {
+    const known = new Set(Object.values(KINDS).map(sampleOf));
+    assert.deepEqual(
+      globSync(join(SAMPLES, '**/*.json')).filter((file) => !known.has(file)),
+      [],
+    );
+  });
+});
+
+it('every example of the reference that starts work is taken as it stands', async () => {
+  const { body: document } = await api.call('GET', '/openapi.json');
+  // The users whom examples name.
+  await api.call('PUT', '/v1/users/u_42', { key, body: { email: 'ada@example.com' } });
+  const paths = Object.entries<Record<string, DescribedPost>>(document.paths);
+  let taken = 0;
+  for (const [path, { post }] of paths) {
+    if (post?.responses['202'] === undefined || path.includes('{')) continue;
+    for (const [name, { value }] of Object.entries(post.requestBody?.content['application/json'].examples ?? {})) {
+      const answer = await api.call('POST', path, { key, body: value });
+      assert.equal(answer.status, 202, `${post.operationId} ${name}: ${answer.text}`);
+      taken += 1;
+    }
+  }
+  assert.ok(taken >= Object.keys(KINDS).length);
+});
