@@ -16,9 +16,9 @@ export function say(line) {
  * Runs a command in the repository and reminds every ten seconds that it still runs. Its output is shown when it fails.
  * `until` may end it early: it is asked every second and answers with a reason, or undefined to go on.
  */
-export function runQuietly({ command, args, title, cwd = ROOT, until = () => undefined }) {
+export function runQuietly({ command, args, title, cwd = ROOT, environment = process.env, until = () => undefined }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     const startedAt = Date.now();
     let output = '';
     let endedBecause;

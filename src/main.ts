@@ -1,7 +1,12 @@
 // What `npm start` runs: a supervisor that does no work of its own.
+import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { readEnvironment } from './config.ts';
-import { launch } from './embedded/launch.ts';
+import { CODE_CACHE_DIR } from './embedded/find-binaries.mjs';
+
+// Before anything large is loaded: compiled code of earlier starts saves half of the loading.
+enableCompileCache(CODE_CACHE_DIR);
+const { readEnvironment } = await import('./config.ts');
+const { launch } = await import('./embedded/launch.ts');
 
 /**
  * Queues whose work needs processor or disk, and therefore a process of its own beside the API. Empty until a feature

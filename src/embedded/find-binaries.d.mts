@@ -5,6 +5,9 @@ export interface BinaryLookup {
   readonly tried: readonly string[];
 }
 
+/** Where Node keeps compiled code of ours. */
+export const CODE_CACHE_DIR: string;
+
 /** Finds the Temporal CLI: TEMPORAL_CLI_PATH, PATH (new enough), then the cache. Never downloads. */
 export function findTemporalCli(environment: Readonly<Record<string, string | undefined>>, cacheDir?: string): BinaryLookup;
 

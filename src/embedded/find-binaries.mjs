@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const CACHE_DIR = join(ROOT, '.cache');
+/** Where Node keeps compiled code of ours. */
+export const CODE_CACHE_DIR = join(CACHE_DIR, 'code');
 export const VERSIONS = JSON.parse(readFileSync(new URL('./versions.json', import.meta.url), 'utf8'));
 
 /** Where set-up puts the Temporal CLI. */

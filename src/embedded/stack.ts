@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { localUrl } from '../config.ts';
 import type { Environment, LaunchSettings } from '../config.ts';
 import type { ChildSpec } from './child.ts';
+import { CODE_CACHE_DIR } from './find-binaries.mjs';
 import { createMailbox } from './mailbox.ts';
 import { PORT_OFFSETS } from './ports.ts';
 import type { PortName, Ports, PortWish } from './ports.ts';
@@ -51,7 +52,7 @@ export function createStack(stack: {
   readonly modules: ProductModules;
 }): Stack {
   const { settings, dataDir, ports, modules } = stack;
-  const marked: Environment = { ...settings.environment, [CHILD_MARK]: dataDir };
+  const marked: Environment = { NODE_COMPILE_CACHE: CODE_CACHE_DIR, ...settings.environment, [CHILD_MARK]: dataDir };
   const { external } = settings;
   const postgres = external.databaseUrl === undefined ? createPostgres({ dataDir, port: ports.postgres, environment: marked }) : undefined;
   const temporal = external.temporal

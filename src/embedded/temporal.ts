@@ -11,7 +11,9 @@ import type { ChildSpec } from './child.ts';
 /** Namespace of the embedded Temporal. */
 export const EMBEDDED_NAMESPACE = 'nightshift';
 const RETENTION = '30d';
-const RUN_TIMEOUT_MS = 10_000;
+const RUN_TIMEOUT_MS = 30_000;
+const KEEP_LONGER_AFTER_MS = 10_000;
+const KEEP_LONGER_AGAIN_MS = 60_000;
 const run = promisify(execFile);
 
 /**
@@ -64,7 +66,11 @@ export function createTemporal(server: {
       args,
       environment: withoutTemporalSettings(server.environment),
       folder,
-      isReady: () => isTemporalReady(command, server.port),
+      isReady: async () => {
+        if (!(await accepts(server.port))) return false;
+        setTimeout(() => void keepLonger(command, server.port), KEEP_LONGER_AFTER_MS).unref();
+        return true;
+      },
     }),
   };
 }
@@ -74,14 +80,13 @@ export function withoutTemporalSettings(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('TEMPORAL_')));
 }
 
-/** The dev server keeps closed workflows for a day; giving its namespace 30 days also proves that it answers. */
-async function isTemporalReady(command: string, port: number): Promise<boolean> {
-  if (!(await accepts(port))) return false;
+/** The dev server keeps closed workflows for a day; its namespace gets 30 days. Not while all start: the CLI takes as long as they do. */
+async function keepLonger(command: string, port: number): Promise<void> {
   const update = `operator namespace update --namespace ${EMBEDDED_NAMESPACE} --retention ${RETENTION} --address 127.0.0.1:${port}`;
-  return run(command, words(`${update} --disable-config-file --disable-config-env`), { timeout: RUN_TIMEOUT_MS }).then(
-    () => true,
-    () => false,
-  );
+  await run(command, words(`${update} --disable-config-file --disable-config-env`), { timeout: RUN_TIMEOUT_MS }).catch(() => {
+    // Not there at this moment; the next start of either of us asks again, and so does this process.
+    setTimeout(() => void keepLonger(command, port), KEEP_LONGER_AGAIN_MS).unref();
+  });
 }
 
 /** True when something listens on this local port. */
