@@ -57,6 +57,10 @@ const CHECKS: Readonly<Record<string, (output: string) => Promise<void>>> = {
     assert.match(output, /"subject":"Willkommen bei Lovelace Engines, Ada".*"state":"sent"/);
   },
   Attachments: async (output) => assert.match(output, /"sent":1/),
+  'Tell somebody how it ended': async () => {
+    const told = (await product.mailbox()).filter((mail) => /(ops|grace)@example\.com$/.test(mail));
+    assert.equal(told.length, 2);
+  },
   'When the mail server is not ready': async () => {
     const id = await shell.run('echo $ID');
     const { body } = await product.call('GET', `/v1/emails/${id}`);
