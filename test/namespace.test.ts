@@ -7,6 +7,19 @@ import { ensureNamespace } from '../src/temporal/namespace.ts';
 import { ensureSearchAttributes } from '../src/temporal/search-attributes.ts';
 import { useGround } from './support/ground.ts';
 
+test('where the server lets nobody register search attributes, as on Temporal Cloud, the commands are told', async () => {
+  const refuse = () => Promise.reject(new Error('permission denied'));
+  // The two calls that are made of it.
+  const connection = { operatorService: { listSearchAttributes: refuse, addSearchAttributes: refuse } } as unknown as NativeConnection;
+  const commands = await ensureSearchAttributes(connection, 'ours.abc12');
+  assert.deepEqual(
+    commands,
+    Object.values(SEARCH_ATTRIBUTES).map(
+      (name) => `temporal operator search-attribute create --namespace ours.abc12 --name ${name} --type Keyword`,
+    ),
+  );
+});
+
 test('a namespace that is missing is made, with its search attributes; a second time there is nothing to do', async () => {
   const ground = await useGround();
   const connection = await NativeConnection.connect({ address: ground.temporalAddress });

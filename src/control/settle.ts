@@ -13,6 +13,9 @@ const AT_ONCE = 8;
 const STUCK_ATTEMPTS = 3;
 /** How far back a sweep looks for runs that began since the last one. */
 const LOOK_BACK_MS = 120_000;
+const LISTED_AT_ONCE = 500;
+/** So many can't all wait for a sweep; a run that was reset also says so itself, at its next step. */
+const MAX_LISTED = 20_000;
 
 export interface SettleDeps {
   readonly operations: SystemOperationsStore;
@@ -112,21 +115,27 @@ async function close({ lifecycle, kinds, clock, log, onClosed }: SettleDeps, { r
 /** Rows that are terminal under another run than the one that runs now: someone reset the workflow. */
 async function reopenReset(deps: SettleDeps): Promise<void> {
   const since = new Date(deps.clock().getTime() - LOOK_BACK_MS - deps.everyMs).toISOString();
+  const query = `ExecutionStatus = "Running" AND StartTime > "${since}"`;
   let seen = 0;
-  for await (const execution of deps.client.workflow.list({
-    query: `ExecutionStatus = "Running" AND StartTime > "${since}"`,
-    pageSize: PER_SWEEP,
-  })) {
+  let runs = new Map<string, string>();
+  for await (const { workflowId, runId } of deps.client.workflow.list({ query, pageSize: LISTED_AT_ONCE })) {
+    runs.set(workflowId, runId);
     seen += 1;
-    if (seen > PER_SWEEP) return;
-    const row = await deps.operations.byWorkflowId(execution.workflowId);
-    if (row === undefined || isOpen(row) || row.runId === null || row.runId === execution.runId) continue;
-    await deps.lifecycle.mark(runRefOf(row, execution.runId, deps.clock), { status: 'running', phase: 'running' });
+    if (seen === MAX_LISTED) break;
+    if (runs.size < LISTED_AT_ONCE) continue;
+    await reopenEnded(deps, runs);
+    runs = new Map();
   }
+  await reopenEnded(deps, runs);
 }
 
-function isOpen(row: OpenOperation): boolean {
-  return ['accepted', 'scheduled', 'running', 'waiting', 'cancelling'].includes(row.status);
+async function reopenEnded(deps: SettleDeps, runs: ReadonlyMap<string, string>): Promise<void> {
+  if (runs.size === 0) return;
+  for (const row of await deps.operations.endedOf([...runs.keys()])) {
+    const runId = runs.get(row.workflowId);
+    if (runId === undefined || runId === row.runId) continue;
+    await deps.lifecycle.mark(runRefOf(row, runId, deps.clock), { status: 'running', phase: 'running' });
+  }
 }
 
 function runRefOf(row: OpenOperation, runId: string, clock: Clock): RunRef {

@@ -9,6 +9,7 @@ import { Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import ts from 'typescript';
 import { KINDS } from '../../src/contracts/kinds.ts';
+import { dataConverter } from '../../src/temporal/data-converter.ts';
 import { bundleWorkflows, PRODUCT_WORKFLOWS } from '../support/bundle.ts';
 import { useBundle } from '../support/ground.ts';
 import { quietTemporal } from '../support/quiet-temporal.ts';
@@ -39,7 +40,7 @@ describe('recorded histories', () => {
 
   for (const { name, history } of recorded) {
     it(`replay with the code of today: ${name}`, async () => {
-      await Worker.runReplayHistory({ workflowBundle: { codePath: await useBundle() } }, history, workflowIdOf(history));
+      await Worker.runReplayHistory({ workflowBundle: { codePath: await useBundle() }, dataConverter }, history, workflowIdOf(history));
     });
   }
 });
@@ -60,7 +61,7 @@ describe('the replay gate', () => {
     const { code } = await bundleWorkflows(PRODUCT_WORKFLOWS, changed);
     const histories = recorded.map(({ name, history }) => ({ workflowId: workflowIdOf(history) ?? name, history }));
     const refused = new Set<string>();
-    for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle: { code } }, histories)) {
+    for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle: { code }, dataConverter }, histories)) {
       if (error instanceof DeterminismViolationError) refused.add(workflowId);
     }
     assert.ok(refused.size > 0, 'Not one history was refused.');

@@ -1,4 +1,5 @@
 import { type Kysely, type SelectQueryBuilder, sql } from 'kysely';
+import { TERMINAL_STATUSES } from '../../contracts/pure/operations.ts';
 import type { Database } from '../schema.ts';
 
 export interface OpenOperation {
@@ -22,8 +23,8 @@ interface TakeUnchecked {
 export interface SystemOperationsStore {
   /** Opened operations that nobody has looked at since `before`, longest ago first; marks them as looked at. */
   takeUnchecked(request: TakeUnchecked): Promise<OpenOperation[]>;
-  /** The operation behind a workflow id, whatever its status. */
-  byWorkflowId(workflowId: string): Promise<OpenOperation | undefined>;
+  /** Of the operations behind these workflow ids, those that have ended after a run had opened them. */
+  endedOf(workflowIds: readonly string[]): Promise<OpenOperation[]>;
   setStuck(id: string, stuck: { readonly reason: string; readonly since: Date } | null): Promise<void>;
   /** Open operations by kind, for the metrics. */
   countOpen(): Promise<readonly { readonly kind: string; readonly count: number; readonly oldest: Date }[]>;
@@ -38,9 +39,15 @@ export function createSystemOperationsStore(db: Kysely<Database>): SystemOperati
   return {
     takeUnchecked: (request) => takeUnchecked(db, request),
 
-    async byWorkflowId(workflowId) {
-      const row = await db.selectFrom('operation').select(COLUMNS).where('workflow_id', '=', workflowId).executeTakeFirst();
-      return row === undefined ? undefined : toOpenOperation(row);
+    async endedOf(workflowIds) {
+      const rows = await db
+        .selectFrom('operation')
+        .select(COLUMNS)
+        .where(sql<boolean>`workflow_id = any(${[...workflowIds]}::text[])`)
+        .where('status', 'in', TERMINAL_STATUSES)
+        .where('run_id', 'is not', null)
+        .execute();
+      return rows.map(toOpenOperation);
     },
 
     async setStuck(id, stuck) {
