@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeSettings } from '../src/settings.ts';
-import type { SettingNotes } from '../src/settings.ts';
+import type { SettingNotes } from '../src/setting-types.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const LINE_WIDTH = 110;

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { FEATURES } from './contracts/features.ts';
 import { describeSettings, settingsSchema } from './settings.ts';
-import type { SettingNotes, Settings } from './settings.ts';
+import type { SettingNotes } from './setting-types.ts';
+import type { Settings } from './settings.ts';
 
 /** Environment variables as they came; values may be secret, so they are never logged. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,6 +39,12 @@ export interface Config {
   readonly payments: StripeAccount | undefined;
   /** A URL whose scheme chooses the driver. */
   readonly storageUrl: string;
+  readonly files: {
+    readonly maxBytes: number;
+    readonly quotaBytes: number;
+    readonly uploadExpiryMs: number;
+    readonly antivirusUrl: string | undefined;
+  };
   /** Origins of inner hosts that calls and webhooks may reach, by the operator's name for each. */
   readonly egressTargets: Readonly<Record<string, string>>;
   readonly features: readonly string[];
@@ -141,6 +148,7 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
     }),
     payments: stripeAccount(set),
     storageUrl: set.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
+    files: Object.freeze(filesOf(set)),
     egressTargets: set.EGRESS_TARGETS ?? {},
     features: set.FEATURES ?? FEATURES,
     log: Object.freeze({ level: set.LOG_LEVEL ?? 'info' }),
@@ -154,6 +162,15 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
     shutdownGraceMs: set.SHUTDOWN_GRACE ?? 10_000,
     environment,
   });
+}
+
+function filesOf(set: Settings): Config['files'] {
+  return {
+    maxBytes: set.FILE_MAX_BYTES ?? 20 * 1024 * MEBIBYTE_BYTES,
+    quotaBytes: set.FILE_QUOTA_BYTES ?? 1024 * 1024 * MEBIBYTE_BYTES,
+    uploadExpiryMs: set.UPLOAD_EXPIRY ?? 24 * 3_600_000,
+    antivirusUrl: set.ANTIVIRUS_URL,
+  };
 }
 
 /**

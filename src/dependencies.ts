@@ -1,8 +1,13 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createTemplateFolder } from './adapters/templates-folder.ts';
 import type { EmailTemplates } from './adapters/templates.ts';
+import { createAntivirus } from './adapters/antivirus.ts';
+import { createFileChecker, type FileChecker } from './adapters/file-checker.ts';
+import { createStorage, type Storage } from './adapters/storage.ts';
 import { createMailer, type Mailer } from './adapters/mailer.ts';
+import { createSlots } from './activities/lib/slots.ts';
 import { createActivities, type QueueActivities } from './activities/index.ts';
 import type { Config } from './config.ts';
 import { createDispatchBridge, type DispatchBridge } from './contracts/bridge.ts';
@@ -25,12 +30,14 @@ export interface Dependencies extends AsyncDisposable {
   readonly bridge: DispatchBridge;
   readonly store: Store;
   readonly mailer: Mailer;
+  readonly storage: Storage;
   readonly templates: EmailTemplates;
   readonly activities: QueueActivities;
 }
 
 /** What a test puts in the place of the real thing. */
-export type Overrides = Partial<Pick<Dependencies, 'log' | 'clock' | 'kinds' | 'mailer'>> & {
+export type Overrides = Partial<Pick<Dependencies, 'log' | 'clock' | 'kinds' | 'mailer' | 'storage'>> & {
+  readonly checker?: FileChecker;
   readonly processName?: string;
   /** Adds activities to those of the product. */
   readonly extendActivities?: (activities: QueueActivities, store: Store) => QueueActivities;
@@ -43,6 +50,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
   const bridge = createDispatchBridge();
   const store = createStore(databases, bridge);
   const mailer = overrides.mailer ?? mailerOf(config);
+  const storage = overrides.storage ?? createStorage(config.storageUrl);
   const templates = createTemplateFolder(TEMPLATES_FOLDER);
   const clock = overrides.clock ?? systemClock;
   const metrics = createMetrics({
@@ -55,6 +63,9 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     store,
     kinds,
     mailer,
+    storage,
+    checker: overrides.checker ?? createFileChecker({ antivirus: createAntivirus({ url: config.files.antivirusUrl }) }),
+    slots: createSlots(availableParallelism()),
     from: config.mail.from,
     publicUrl: config.http.publicUrl,
     templates,
@@ -70,6 +81,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     bridge,
     store,
     mailer,
+    storage,
     templates,
     activities: overrides.extendActivities?.(activities, store) ?? activities,
     async [Symbol.asyncDispose]() {

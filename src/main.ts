@@ -7,12 +7,7 @@ import { CODE_CACHE_DIR } from './embedded/find-binaries.mjs';
 enableCompileCache(CODE_CACHE_DIR);
 const { readEnvironment } = await import('./config.ts');
 const { launch } = await import('./embedded/launch.ts');
-
-/**
- * Queues whose work needs processor or disk, and therefore a process of its own beside the API. Empty until a feature
- * with such work lands; the process starts as soon as there is one.
- */
-const WORK_QUEUES: readonly string[] = [];
+const { workQueues } = await import('./queues.ts');
 
 function moduleBeside(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url));
@@ -21,5 +16,5 @@ function moduleBeside(name: string): string {
 process.exitCode = await launch({
   args: process.argv.slice(2),
   environment: readEnvironment(),
-  modules: { app: moduleBeside('./server.ts'), work: { module: moduleBeside('./worker.ts'), queues: WORK_QUEUES } },
+  modules: { app: moduleBeside('./server.ts'), work: { module: moduleBeside('./worker.ts'), queues: workQueues } },
 });

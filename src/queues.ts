@@ -3,8 +3,18 @@ import { ConfigError } from './config.ts';
 import type { Feature } from './contracts/features.ts';
 import { TASK_QUEUES, type TaskQueue } from './contracts/pure/task-queues.ts';
 
-/** Which feature each queue but `core` belongs to: a feature that is off leaves its queues unserved. */
-const FEATURE_OF: Readonly<Record<Exclude<TaskQueue, 'core'>, Feature>> = { mail: 'email' };
+interface QueueHome {
+  /** A feature that is off leaves its queues unserved. */
+  readonly feature: Feature;
+  /** `app` has the outside calls; `work`, beside it, what needs processor or disk. */
+  readonly process: 'app' | 'work';
+}
+
+/** Where each queue but `core` is at home. */
+const HOMES: Readonly<Record<Exclude<TaskQueue, 'core'>, QueueHome>> = {
+  mail: { feature: 'email', process: 'app' },
+  files: { feature: 'files', process: 'work' },
+};
 
 /**
  * The queues that a process serves: those that its command line names (`--queues core,mail`); without that, for the API process, `core`
@@ -13,7 +23,7 @@ const FEATURE_OF: Readonly<Record<Exclude<TaskQueue, 'core'>, Feature>> = { mail
  */
 export function chooseQueues(args: readonly string[], features?: readonly string[]): readonly TaskQueue[] {
   const { values } = parseArgs({ args: [...args], options: { queues: { type: 'string' } } });
-  if (values.queues === undefined && features !== undefined) return appQueues(features);
+  if (values.queues === undefined && features !== undefined) return [TASK_QUEUES.core, ...queuesOf('app', features)];
   const names = (values.queues ?? '').split(',').map((name) => name.trim());
   const known = Object.values(TASK_QUEUES);
   const wrong = names.filter((name) => !known.some((queue) => queue === name));
@@ -22,13 +32,14 @@ export function chooseQueues(args: readonly string[], features?: readonly string
   return known.filter((queue) => names.includes(queue));
 }
 
-function appQueues(features: readonly string[]): readonly TaskQueue[] {
-  const outside = Object.entries(FEATURE_OF).flatMap(([queue, feature]) => (features.includes(feature) ? [queue] : []));
-  return [TASK_QUEUES.core, ...outside.map(toQueue)];
+/** The queues of processor and disk work of the features that are on, which have a process of their own. */
+export function workQueues(features: readonly string[]): readonly TaskQueue[] {
+  return queuesOf('work', features);
 }
 
-function toQueue(name: string): TaskQueue {
-  const queue = Object.values(TASK_QUEUES).find((known) => known === name);
-  if (queue === undefined) throw new Error(`there is no queue ${name}`);
-  return queue;
+function queuesOf(process: QueueHome['process'], features: readonly string[]): readonly TaskQueue[] {
+  return Object.values(TASK_QUEUES).filter((queue) => {
+    if (queue === TASK_QUEUES.core) return false;
+    return HOMES[queue].process === process && features.includes(HOMES[queue].feature);
+  });
 }

@@ -47,6 +47,8 @@ async function main(): Promise<void> {
     store: deps.store,
     hub,
     templates: deps.templates,
+    storage: deps.storage,
+    files: config.files,
     kinds: deps.kinds,
     features: config.features,
     clock: deps.clock,

@@ -1,105 +1,26 @@
 import { z } from 'zod';
-import { DURATION_FORMAT, parseDuration } from './contracts/duration.ts';
-import { FEATURES } from './contracts/features.ts';
-
-/** How one setting is explained in `.env.example` and `docs/settings.md`. */
-export interface SettingNotes {
-  readonly group: string;
-  /** One line: what it does. */
-  readonly description: string;
-  /** What holds when it is unset, as a user would write or say it. */
-  readonly unset: string;
-  readonly unit?: string;
-  /** The value is never shown, not even when it is wrong. */
-  readonly secret?: true;
-}
-
-const notes = new Map<z.ZodType, SettingNotes>();
-
-const FEATURE_NAMES: readonly string[] = FEATURES;
-const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
-const MEBIBYTE_BYTES = 1024 * 1024;
-
-const text = z.string();
-const port = z
-  .string()
-  .transform(Number)
-  .refine((value) => Number.isInteger(value) && value >= 1 && value <= 65_535, 'must be a port: a whole number from 1 to 65535');
-
-function wholeNumber(minimum: number, maximum: number) {
-  return z
-    .string()
-    .transform(Number)
-    .refine(
-      (value) => Number.isInteger(value) && value >= minimum && value <= maximum,
-      `must be a whole number from ${minimum} to ${maximum}`,
-    );
-}
-
-const duration = z.string().transform((value, context) => {
-  const durationMs = parseDuration(value);
-  if (durationMs !== undefined && durationMs > 0) return durationMs;
-  context.addIssue({ code: 'custom', message: `must be ${DURATION_FORMAT}` });
-  return z.NEVER;
-});
-
-function url(...protocols: readonly string[]) {
-  const list = protocols.map((protocol) => `${protocol}//`).join(' or ');
-  return z.string().refine((value) => protocols.includes(protocolOf(value)), `must be a URL that begins with ${list}`);
-}
-
-const postgresUrl = url('postgres:', 'postgresql:');
-const webUrl = url('http:', 'https:').transform((value) => value.replace(/\/+$/, ''));
-
-const commaList = z.string().transform((value) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== ''),
-);
-const features = commaList.refine(
-  (names) => names.length > 0 && names.every((name) => FEATURE_NAMES.includes(name)),
-  `must be a list of these, with commas: ${FEATURE_NAMES.join(', ')}`,
-);
-const origins = commaList.refine(
-  (values) => values.every((value) => value === '*' || URL.canParse(value)),
-  'must be a list of origins such as https://app.example.com, with commas, or *',
-);
-/** `app=http://app.internal:3000,hooks=https://…`: names of the operator's own with an origin each. */
-const egressTargets = commaList.transform((items, context) => {
-  const targets = items.map((item) => {
-    const [name, origin] = [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)];
-    const parsed = /^[a-z0-9][a-z0-9-]*$/.test(name) ? URL.parse(origin) : null;
-    const isOrigin = parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.href === `${parsed.origin}/`;
-    return [name, isOrigin ? parsed.origin : undefined] as const;
-  });
-  const named = Object.fromEntries(targets.flatMap(([name, origin]) => (origin === undefined ? [] : [[name, origin] as const])));
-  if (Object.keys(named).length === items.length) return named;
-  context.addIssue({
-    code: 'custom',
-    message:
-      'must be a list such as app=http://app.internal:3000, with commas: names of small letters, digits and -, each once, and origins without a path',
-  });
-  return z.NEVER;
-});
-const isOne = z
-  .string()
-  .refine((value) => value === '1', 'must be 1, or unset')
-  .transform(() => true);
-const stripeSecretKey = z.string().regex(/^(sk|rk)_(test|live)_/, 'must begin with sk_test_, rk_test_, sk_live_ or rk_live_');
-const stripePublishableKey = z.string().regex(/^pk_(test|live)_/, 'must begin with pk_test_ or pk_live_');
-const stripeWebhookSecrets = commaList.refine(
-  (secrets) => secrets.length >= 1 && secrets.length <= 2 && secrets.every((secret) => secret.startsWith('whsec_')),
-  'must be one or two secrets that begin with whsec_, with a comma: the present one first, then the one before',
-);
-const logLevel = z.string().refine((value) => LOG_LEVELS.includes(value), `must be one of ${LOG_LEVELS.join(', ')}`);
-
-/** A setting: an optional value (unset means the fallback) with its notes. */
-function setting<T extends z.ZodType>(type: T, about: SettingNotes) {
-  const optional = type.optional();
-  notes.set(optional, about);
-  return optional;
-}
+import {
+  duration,
+  egressTargets,
+  features,
+  isOne,
+  LOG_LEVELS,
+  logLevel,
+  MEBIBYTE_BYTES,
+  notes,
+  origins,
+  port,
+  postgresUrl,
+  setting,
+  stripePublishableKey,
+  stripeSecretKey,
+  stripeWebhookSecrets,
+  text,
+  url,
+  webUrl,
+  wholeNumber,
+  type SettingNotes,
+} from './setting-types.ts';
 
 /** Every setting of the product. Settings of Temporal's client library that are not here are read by it. */
 export const settingsSchema = z.object({
@@ -208,9 +129,32 @@ export const settingsSchema = z.object({
   }),
   STORAGE_URL: setting(url('file:', 's3:'), {
     group: 'Outside',
-    description: 'No feature uses it yet. Where the bytes of files live: file: with a folder, such as file:///var/lib/nightshift/files.',
+    description: 'Where the bytes of files live, for all processes: file: with a folder, such as file:///var/lib/nightshift/files.',
     unset: 'files in DATA_DIR',
     secret: true,
+  }),
+  ANTIVIRUS_URL: setting(url('clamd:'), {
+    group: 'Files',
+    description: 'Virus scanner: clamd://host:3310, or clamd:// with the path of its socket.',
+    unset: 'the EICAR test file alone is known, and files say that nobody scanned them',
+  }),
+  FILE_MAX_BYTES: setting(wholeNumber(1, Number.MAX_SAFE_INTEGER), {
+    group: 'Files',
+    description: 'Largest file.',
+    unset: '21474836480',
+    unit: 'bytes',
+  }),
+  FILE_QUOTA_BYTES: setting(wholeNumber(1, Number.MAX_SAFE_INTEGER), {
+    group: 'Files',
+    description: 'What all files of one tenant may have together.',
+    unset: '1099511627776',
+    unit: 'bytes',
+  }),
+  UPLOAD_EXPIRY: setting(duration, {
+    group: 'Files',
+    description: 'How long an upload is kept after its last bytes came, when it is not whole.',
+    unset: '24h',
+    unit: 'duration',
   }),
   EGRESS_TARGETS: setting(egressTargets, {
     group: 'Outside',
@@ -295,8 +239,4 @@ export function describeSettings(): readonly (readonly [name: string, notes: Set
     if (about === undefined) throw new Error(`The setting ${name} has no notes.`);
     return [name, about];
   });
-}
-
-function protocolOf(value: string): string {
-  return URL.canParse(value) ? new URL(value).protocol : '';
 }

@@ -1,5 +1,6 @@
 import { ConfigError, loadConfig } from './config.ts';
 import { createDependencies } from './dependencies.ts';
+import { serveMetrics } from './metrics.ts';
 import { chooseQueues } from './queues.ts';
 import { workflowBundlePath } from './temporal/bundle-cache.ts';
 import { installRuntime, serveQueues } from './temporal/serve.ts';
@@ -19,6 +20,12 @@ async function main(): Promise<void> {
   });
   await using deps = createDependencies(config, { processName: `worker:${queues.join('+')}` });
   installRuntime(deps.log, `${config.metrics.host}:${config.metrics.temporalPort}`);
+  await using _metrics = await serveMetrics({
+    metrics: deps.metrics,
+    host: config.metrics.host,
+    port: config.metrics.port,
+    temporalUrl: `http://${config.metrics.host}:${config.metrics.temporalPort}/metrics`,
+  });
   await using serving = await serveQueues({ deps, queues, workflowBundlePath: await workflowBundlePath(), signal: stop.signal });
   process.send?.({ type: 'ready' });
   deps.log.info({ queues }, 'ready');

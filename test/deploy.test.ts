@@ -9,7 +9,8 @@ import { after, before, describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { loadConfig } from '../src/config.ts';
-import { chooseQueues } from '../src/queues.ts';
+import { FEATURES } from '../src/contracts/features.ts';
+import { chooseQueues, workQueues } from '../src/queues.ts';
 import { describeSettings } from '../src/settings.ts';
 import { eventually } from './support/eventually.ts';
 import { freePort } from './support/free-port.ts';
@@ -88,7 +89,7 @@ describe('the compose file', () => {
 
   it('runs every queue in some process', () => {
     const served = ours.flatMap(([, { command }]) => chooseQueues(command?.slice(2) ?? []));
-    assert.deepEqual(served.toSorted(), chooseQueues([], ['email']).toSorted());
+    assert.deepEqual(served.toSorted(), [...chooseQueues([], FEATURES), ...workQueues(FEATURES)].toSorted());
   });
 
   it('pins every image, and to the versions that are tested here', () => {

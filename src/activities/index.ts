@@ -1,15 +1,18 @@
 import type { TaskQueue } from '../contracts/pure/task-queues.ts';
 import { createEmailActivities, type EmailActivityDeps } from './email.ts';
+import { createFileActivities, createFileCoreActivities, type FileActivityDeps } from './files/index.ts';
 import { createOperationActivities, type OperationActivityDeps } from './operations.ts';
 
 export type QueueActivities = Readonly<Record<TaskQueue, object>>;
 
 /** Which activities each queue serves. `core` has all that run as local activities, beside the bookkeeping. */
-export function createActivities(deps: EmailActivityDeps & OperationActivityDeps): QueueActivities {
+export function createActivities(deps: EmailActivityDeps & FileActivityDeps & OperationActivityDeps): QueueActivities {
   const operations = createOperationActivities(deps);
+  const files = createFileActivities(deps);
   const email = createEmailActivities(deps);
   return {
-    core: { ...operations, openEmail: email.openEmail },
+    core: { ...operations, openEmail: email.openEmail, ...createFileCoreActivities(deps) },
     mail: { sendEmail: email.sendEmail },
+    files: { ...files },
   };
 }

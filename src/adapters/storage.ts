@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
+import type { Partials } from './partials.ts';
 import { createFileStorage } from './storage-file.ts';
 
 /** What was stored, found out while it was. */
@@ -33,6 +34,12 @@ export interface OpenedObject {
   readonly sizeBytes: number;
 }
 
+/** An object as a file of this machine, for programs that need one. Only read; gone when it is disposed of, where it was a copy. */
+export interface LocalFile extends AsyncDisposable {
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
 /** A part of a list. */
 export interface StoragePage {
   readonly objects: readonly StoredObject[];
@@ -56,6 +63,8 @@ export interface Storage {
    * @throws {StorageRangeError} when the range begins at or after the end of the object
    */
   get(name: string, range?: ByteRange): Promise<OpenedObject | undefined>;
+  /** Undefined when there is none of this name. A driver that is no folder fetches it first. */
+  openLocal(name: string, options?: { readonly signal?: AbortSignal }): Promise<LocalFile | undefined>;
   /** Undefined when there is none of this name. */
   stat(name: string): Promise<StoredObject | undefined>;
   /** Idempotent: one that is not there is deleted. */
@@ -69,6 +78,8 @@ export interface Storage {
    * many there were.
    */
   sweepTemporary(olderThanMs: number): Promise<number>;
+  /** Objects that are still being received. */
+  readonly partials: Partials;
 }
 
 /**

@@ -31,6 +31,10 @@ const FEATURE_ROUTES: Readonly<Record<Feature, FeatureRoutes>> = {
     prefixes: ['/v1/emails', '/v1/email-templates', '/v1/suppressions', '/unsubscribe'],
     load: async () => (await import('./email/index.ts')).emailApi,
   },
+  files: {
+    prefixes: ['/v1/files', '/v1/uploads', '/f'],
+    load: async () => (await import('./files/index.ts')).filesApi,
+  },
 };
 
 /** The whole HTTP side of the product; listens to nothing by itself. */
@@ -50,7 +54,7 @@ export async function createApp(base: ApiContext): Promise<Express> {
       strictTransportSecurity: ctx.http.publicUrl.startsWith('https:') && { maxAge: HSTS_MAX_AGE_SECONDS },
     }),
   );
-  if (ctx.http.corsOrigins.length > 0) app.use(cors(corsOptions(ctx.http.corsOrigins)));
+  if (ctx.http.corsOrigins.length > 0) app.use(corsOf(ctx.http.corsOrigins));
   const routes = [
     ...features.flatMap((feature) => feature.routes(ctx)),
     ...operationRoutes(ctx),
@@ -93,6 +97,13 @@ function missing(ctx: ApiContext, path: string): HttpProblem {
   return new HttpProblem('feature_off', `This route belongs to the feature ${feature}, which is switched off on this server.`);
 }
 
+/** Answers preflights. Other requests with OPTIONS ask what a route can, and go on to it. */
+function corsOf(origins: readonly string[]): express.RequestHandler {
+  const [preflight, headersOnly] = [cors(corsOptions(origins)), cors({ ...corsOptions(origins), preflightContinue: true })];
+  return (request, response, next) =>
+    (request.headers['access-control-request-method'] === undefined ? headersOnly : preflight)(request, response, next);
+}
+
 function corsOptions(origins: readonly string[]): cors.CorsOptions {
   return {
     origin: origins.includes('*') ? '*' : [...origins],
@@ -102,12 +113,24 @@ function corsOptions(origins: readonly string[]): cors.CorsOptions {
       'Content-Type',
       'Idempotency-Key',
       'If-None-Match',
+      'If-Range',
       'Last-Event-ID',
       'Nightshift-Tenant',
       'Prefer',
+      'Range',
+      'Tus-Resumable',
+      'Upload-Checksum',
+      'Upload-Defer-Length',
+      'Upload-Length',
+      'Upload-Metadata',
+      'Upload-Offset',
+      'X-HTTP-Method-Override',
       'X-Request-Id',
     ],
     exposedHeaders: [
+      'Accept-Ranges',
+      'Content-Disposition',
+      'Content-Range',
       'ETag',
       'Idempotency-Replayed',
       'Location',
@@ -115,6 +138,16 @@ function corsOptions(origins: readonly string[]): cors.CorsOptions {
       'RateLimit',
       'RateLimit-Policy',
       'Retry-After',
+      'Tus-Checksum-Algorithm',
+      'Tus-Extension',
+      'Tus-Max-Size',
+      'Tus-Resumable',
+      'Tus-Version',
+      'Upload-Defer-Length',
+      'Upload-Expires',
+      'Upload-Length',
+      'Upload-Metadata',
+      'Upload-Offset',
       'X-Request-Id',
     ],
     maxAge: 600,

@@ -34,6 +34,10 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   },
   email_route: { personal: false, keeps: 'one row for each mail server', onErasure: 'nothing' },
   email_secret: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
+  file: { personal: true, keeps: 'until it is deleted; then its id stays', onErasure: 'bytes are deleted, name and metadata are emptied' },
+  upload: { personal: true, keeps: 'until its file is deleted', onErasure: 'row is deleted with the file’s bytes' },
+  file_usage: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
+  file_secret: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
   rate_count: { personal: true, keeps: 'addresses that asked without a key, for some minutes', onErasure: 'nothing: gone by then' },
   migration: { personal: false, keeps: 'for ever', onErasure: 'nothing' },
 };

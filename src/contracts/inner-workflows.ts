@@ -1,5 +1,7 @@
 /** Workflows that nobody requests or lists, by name, and what Web UI calls them. */
 export const INNER_WORKFLOWS = {
+  fileRemoval: 'Removal of a deleted file',
+  upload: 'Time of an upload',
   warmUp: 'Warm-up of a worker',
 } as const satisfies Readonly<Record<string, string>>;
 

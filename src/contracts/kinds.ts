@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import * as email from './email.ts';
+import * as processing from './files/processing.ts';
 import { endingOfEmail } from './email-recipients.ts';
 import type { Feature } from './features.ts';
 import type { Outcome } from './pure/operations.ts';
@@ -48,8 +49,8 @@ export interface Kind {
   readonly unit: string;
   readonly scopes: { readonly start: string; readonly read: string };
   readonly example: Readonly<Record<string, unknown>>;
-  /** Path of the resource that it makes, given the root id. */
-  readonly resource?: (rootId: string) => string;
+  /** Path of the resource that it makes, or that it is about. */
+  readonly resource?: (rootId: string, input: never) => string;
   /** Signals beside `pause` and `resume`, by name, with the schema of what they carry. */
   readonly signals: Readonly<Record<string, z.ZodObject>>;
   /** The effects an input asks for; an edited retry that meets a done one with another digest is refused. */
@@ -81,6 +82,20 @@ export const KINDS = {
     signals: { retryNow: email.RetryNow },
     effects: email.emailEffects,
     endingOf: endingOfEmail,
+  },
+  fileProcessing: {
+    name: 'fileProcessing',
+    feature: 'files',
+    title: 'Check of an uploaded file',
+    content: processing.FileProcessingInput,
+    result: processing.FileProcessingResult,
+    workflow: 'fileProcessing',
+    queue: 'files',
+    unit: 'bytes',
+    scopes: { start: 'files:write', read: 'files:read' },
+    example: { fileId: '019ab6a0-7c00-7000-8000-000000000001' },
+    resource: (_rootId, input: processing.FileProcessingInput) => `/v1/files/${input.fileId}`,
+    signals: {},
   },
 } as const satisfies Readonly<Record<string, Kind>>;
 

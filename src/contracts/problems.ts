@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { FILE_PROBLEMS } from './files/problems.ts';
 
-interface ProblemKind {
+export interface ProblemKind {
   readonly status: number;
   readonly title: string;
   /** Whether the same request may succeed later without a change. */
@@ -228,6 +229,7 @@ export const PROBLEMS = {
     why: 'The database can not be reached, or the server is stopping.',
     fix: 'Send it again after `Retry-After`, with the same `Idempotency-Key`.',
   },
+  ...FILE_PROBLEMS,
 } as const satisfies Readonly<Record<string, ProblemKind>>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

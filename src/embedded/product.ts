@@ -38,8 +38,8 @@ export interface Endpoints {
 export interface ProductModules {
   /** The API process. */
   readonly app: string;
-  /** The worker process and the queues that it takes; none: it does not start. */
-  readonly work: { readonly module: string; readonly queues: readonly string[] } | undefined;
+  /** The worker process and the queues that it takes with these features; none: it does not start. */
+  readonly work: { readonly module: string; readonly queues: (features: readonly string[]) => readonly string[] } | undefined;
 }
 
 /** What the product's processes are made from. */
@@ -70,7 +70,8 @@ export function productChildren(product: Product): readonly ChildSpec[] {
     prepare: async () => ({ type: 'node', module: modules.app, args: [], environment }),
   };
   const { work } = modules;
-  if (work === undefined || work.queues.length === 0) return [app];
+  const queues = work?.queues(settings.features) ?? [];
+  if (work === undefined || queues.length === 0) return [app];
   const workEnvironment = {
     ...environment,
     METRICS_PORT: String(ports.workMetrics),
@@ -86,7 +87,7 @@ export function productChildren(product: Product): readonly ChildSpec[] {
       prepare: async () => ({
         type: 'node',
         module: work.module,
-        args: ['--queues', work.queues.join(',')],
+        args: ['--queues', queues.join(',')],
         environment: workEnvironment,
         priority: WORK_PRIORITY,
       }),

@@ -41,6 +41,8 @@ export function portWishes(settings: LaunchSettings, portBase: number | undefine
       host: settings.metricsHost,
       explicit: explicit('temporalMetrics', 'TEMPORAL_METRICS_PORT', ports.temporalMetrics),
     },
+    { name: 'workMetrics', host: settings.metricsHost, explicit: explicit('workMetrics') },
+    { name: 'workTemporalMetrics', host: settings.metricsHost, explicit: explicit('workTemporalMetrics') },
   ];
 }
 

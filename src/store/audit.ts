@@ -31,6 +31,12 @@ export interface Change extends Actor {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
+interface Hashed {
+  readonly tenantId: string;
+  readonly subject: string;
+  readonly value: unknown;
+}
+
 export const TENANT_SUBJECT = 'tenant';
 
 /**
@@ -43,6 +49,11 @@ export function createAuditStore(db: Kysely<Database>) {
   /** Hash of a value under the subject's key, making the key when there is none. Cached for a minute. */
   async function hashFor(tenantId: string, subject: string, value: unknown): Promise<Buffer> {
     return hmac(await secretFor(tenantId, subject), value);
+  }
+
+  /** The same in a transaction that writes more. */
+  async function hashIn(tx: Tx, { tenantId, subject, value }: Hashed): Promise<Buffer> {
+    return hmac(await ensureSecret(tx, tenantId, subject), value);
   }
 
   async function secretFor(tenantId: string, subject: string): Promise<Buffer> {
@@ -83,7 +94,7 @@ export function createAuditStore(db: Kysely<Database>) {
     return withTenant(db, change.tenantId, (tx) => record(tx, change));
   }
 
-  return { hashFor, record, write };
+  return { hashFor, hashIn, record, write };
 }
 
 export type AuditStore = ReturnType<typeof createAuditStore>;

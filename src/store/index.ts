@@ -5,6 +5,7 @@ import type { Databases } from './database.ts';
 import { createEffectsStore } from './effects.ts';
 import { createEmailStore } from './email.ts';
 import { createEventsStore } from './events.ts';
+import { createFilesStore } from './files/index.ts';
 import { createLifecycleStore } from './lifecycle.ts';
 import { createOperationsStore } from './operations.ts';
 import { createStreamsStore } from './streams.ts';
@@ -29,6 +30,7 @@ export function createStore(databases: Databases, bridge: DispatchBridge) {
     lifecycle: createLifecycleStore(db),
     effects: createEffectsStore(db),
     email: createEmailStore({ db, audit }),
+    files: createFilesStore({ db, audit, bridge, operations: accepting }),
     streams: createStreamsStore(databases),
     events: createEventsStore(db),
     timeline: createTimelineStore(db),

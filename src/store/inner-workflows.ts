@@ -12,8 +12,22 @@ interface InnerMessage {
 }
 
 /** Starts a workflow that is no operation's when the transaction commits; the caller then wakes the dispatcher. */
-export async function startInner(tx: Tx, message: InnerMessage): Promise<void> {
+export async function startInner(tx: Tx, message: InnerMessage & { readonly dueAt?: Date }): Promise<void> {
   await insert(tx, message, { verb: 'start', name: null });
+}
+
+/** Takes back a start that has not gone out yet. False: Temporal knows of the workflow, or hears of it right now. */
+export async function dropStart(tx: Tx, workflowId: string, now: Date): Promise<boolean> {
+  const dropped = await tx
+    .updateTable('dispatch')
+    .set({ delivered_at: now, outcome: 'dropped' })
+    .where('workflow_id', '=', workflowId)
+    .where('verb', '=', 'start')
+    .where('delivered_at', 'is', null)
+    .where('lease_until', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  return dropped !== undefined;
 }
 
 /** Tells it something, without a word more than the signal's name. */
@@ -26,7 +40,11 @@ interface Verb {
   readonly name: string | null;
 }
 
-async function insert(tx: Tx, { workflowId, ref, now }: InnerMessage, { verb, name }: Verb): Promise<void> {
+async function insert(
+  tx: Tx,
+  { workflowId, ref, now, dueAt = now }: InnerMessage & { readonly dueAt?: Date },
+  { verb, name }: Verb,
+): Promise<void> {
   await tx
     .insertInto('dispatch')
     .values({
@@ -40,7 +58,7 @@ async function insert(tx: Tx, { workflowId, ref, now }: InnerMessage, { verb, na
       name,
       payload: JSON.stringify(verb === 'start' ? ref : {}),
       priority: DEFAULT_PRIORITY,
-      due_at: now,
+      due_at: dueAt,
       lease_until: null,
       last_error: null,
       created_at: now,

@@ -3,7 +3,7 @@ import type { DispatchBridge } from '../contracts/bridge.ts';
 import type { OperationStatus } from '../contracts/pure/operations.ts';
 import { type AcceptRequest, freshRow, type OperationRow, planOf } from './accepting.ts';
 import type { AuditStore } from './audit.ts';
-import { withTenant } from './database.ts';
+import { type Tx, withTenant } from './database.ts';
 import type { Database } from './schema.ts';
 
 /** How long the accepting process keeps a row for itself; after that any dispatcher may deliver it. */
@@ -73,6 +73,18 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
     }
   }
 
+  /** The same in a transaction that decides more than this; the caller wakes the dispatcher once it has committed. Answers with its id. */
+  async function acceptIn(tx: Tx, request: AcceptRequest): Promise<string> {
+    const plan = planOf(request);
+    const value = { kind: request.kind.name, input: request.input, reason: request.reason };
+    const afterHmac = await audit.hashIn(tx, { tenantId: request.tenantId, subject: plan.subject, value });
+    const parameters = JSON.stringify({ ...plan.row, afterHmac: afterHmac.toString('hex') });
+    const { rows } = await sql<{ object_id: string }>`select * from accept_operation(${parameters}::jsonb)`.execute(tx);
+    const id = rows[0]?.object_id;
+    if (id === undefined) throw new Error('accept_operation gave no row');
+    return id;
+  }
+
   async function get(tenantId: string, id: string): Promise<OperationRow | undefined> {
     return withTenant(db, tenantId, (tx) => tx.selectFrom('operation').selectAll().where('id', '=', id).executeTakeFirst());
   }
@@ -93,6 +105,7 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
 
   return {
     accept,
+    acceptIn,
     get,
     latestOf,
     list: (tenantId: string, filter: OperationFilter, page: PageRequest) => list(db, { tenantId, filter, page }),

@@ -1,4 +1,6 @@
 import type { ColumnType, JSONColumnType } from 'kysely';
+import type { FileChecks, FileReason } from '../contracts/files/file.ts';
+import type { FileStateName } from '../contracts/pure/files.ts';
 import type { EffectState } from '../contracts/kinds.ts';
 import type { OperationError, OperationStatus } from '../contracts/pure/operations.ts';
 
@@ -31,6 +33,10 @@ export interface Database {
   suppression: SuppressionTable;
   email_secret: EmailSecretTable;
   email_attachment: EmailAttachmentTable;
+  file: FileTable;
+  upload: UploadTable;
+  file_usage: FileUsageTable;
+  file_secret: FileSecretTable;
   rate_count: RateCountTable;
   email_route: EmailRouteTable;
 }
@@ -258,6 +264,57 @@ interface EmailAttachmentTable {
   tenant_id: string;
   sha256: string;
   content: Buffer;
+  created_at: Date;
+}
+
+export interface FileTable {
+  id: string;
+  tenant_id: string;
+  state: FileStateName;
+  name: string | null;
+  declared_type: string | null;
+  media_type: string | null;
+  size_bytes: number | null;
+  sha256: string | null;
+  object_name: string | null;
+  source: string | null;
+  reasons: ColumnType<readonly FileReason[], string | undefined, string>;
+  checks: NullableJson<FileChecks>;
+  reserved_bytes: ColumnType<number, number | undefined, number>;
+  owner_subject: string | null;
+  created_by: string;
+  metadata: Json<JsonRecord>;
+  start_fields: Json<JsonRecord>;
+  operation_id: string | null;
+  created_at: Date;
+  updated_at: Date;
+}
+
+export interface UploadTable {
+  id: string;
+  tenant_id: string;
+  state: 'open' | 'complete' | 'terminated' | 'expired';
+  offset_bytes: ColumnType<number, number | undefined, number>;
+  length_bytes: number | null;
+  metadata: string | null;
+  segments: ColumnType<readonly { readonly epoch: number; readonly firstByte: number }[], string | undefined, string>;
+  lock: string | null;
+  lock_until: Date | null;
+  release_asked: ColumnType<boolean, boolean | undefined, boolean>;
+  sha256: string | null;
+  expires_at: Date;
+  created_at: Date;
+  updated_at: Date;
+}
+
+interface FileUsageTable {
+  tenant_id: string;
+  bytes: ColumnType<number, number | undefined, number>;
+}
+
+interface FileSecretTable {
+  tenant_id: string;
+  secret: Buffer;
   created_at: Date;
 }
 

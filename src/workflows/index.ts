@@ -1,2 +1,5 @@
 export { email } from './email.ts';
+export { fileProcessing } from './files/processing.ts';
+export { fileRemoval } from './files/removal.ts';
+export { upload } from './files/upload.ts';
 export { warmUp } from './warm-up.ts';

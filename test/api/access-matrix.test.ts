@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { type Answer, type CallOptions, START, assertProblem, startApi } from './fixture.ts';
+import { type Answer, type CallOptions, START, assertProblem as assertWholeProblem, startApi } from './fixture.ts';
 
-type ObjectType = 'operation' | 'email' | 'suppression' | 'user' | 'apiKey' | 'token' | 'session' | 'tenant';
+/** As tus clients ask. */
+const TUS = { 'Tus-Resumable': '1.0.0', 'Upload-Length': '5', 'Upload-Offset': '0', 'Content-Type': 'application/offset+octet-stream' };
+const OWNED = JSON.stringify({ ownerSubject: 'u_1' });
+
+type ObjectType = 'operation' | 'email' | 'file' | 'upload' | 'suppression' | 'user' | 'apiKey' | 'token' | 'session' | 'tenant';
 
 /** What this test knows of an operation of the OpenAPI document. */
 interface Row {
@@ -16,6 +20,8 @@ interface Row {
   readonly lists?: ObjectType;
   /** Takes on new work. */
   readonly starts?: true;
+  /** Headers and bodies of the protocol. */
+  readonly speaks?: 'tus';
   /** Answers at once only about work that has ended. */
   readonly needsEnded?: true;
 }
@@ -44,6 +50,17 @@ const ROWS: Readonly<Record<string, Row>> = {
   removeSuppression: { callers: 'keys', object: 'suppression' },
   showUnsubscribe: { callers: 'public' },
   unsubscribe: { callers: 'public' },
+  createUpload: { callers: 'tokens', starts: true, speaks: 'tus' },
+  getUploadOffset: { callers: 'tokens', object: 'upload', speaks: 'tus' },
+  appendToUpload: { callers: 'tokens', object: 'upload', speaks: 'tus' },
+  terminateUpload: { callers: 'tokens', object: 'upload', speaks: 'tus' },
+  createFile: { callers: 'tokens', starts: true },
+  listFiles: { callers: 'tokens', lists: 'file' },
+  getFile: { callers: 'tokens', object: 'file' },
+  getFileContent: { callers: 'tokens', object: 'file' },
+  createFileLink: { callers: 'tokens', object: 'file' },
+  deleteFile: { callers: 'tokens', object: 'file' },
+  getLinkedFile: { callers: 'public' },
   listEvents: { callers: 'keys' },
   putUser: { callers: 'keys', object: 'user', makesIt: true },
   getUser: { callers: 'keys', object: 'user' },
@@ -80,6 +97,8 @@ interface Described {
 const NOBODYS: Readonly<Record<ObjectType, string>> = {
   operation: '019ab6a0-7c00-7000-8000-000000000001',
   email: '019ab6a0-7c00-7000-8000-000000000001',
+  file: '019ab6a0-7c00-7000-8000-000000000001',
+  upload: '019ab6a0-7c00-7000-8000-000000000001',
   suppression: '019ab6a0-7c00-7000-8000-000000000001',
   user: 'u_nobody',
   apiKey: 'zzzzzzzz',
@@ -100,6 +119,15 @@ const operations = Object.entries<Record<string, Described>>(document.paths).fla
 async function make(type: ObjectType, { id: tenantId, key }: { readonly id: string; readonly key: string }): Promise<string> {
   if (type === 'operation' || type === 'email')
     return (await api.call('POST', '/v1/operations', { key, body: { ...START, ownerSubject: 'u_1' } })).body.id;
+  if (type === 'file') {
+    const path = `/v1/files?name=a.txt&start=${encodeURIComponent(OWNED)}`;
+    const { body } = await api.call('POST', path, { key, body: 'hello', headers: { 'Content-Type': 'text/plain' } });
+    return body.links.resource.split('/').at(-1);
+  }
+  if (type === 'upload') {
+    const headers = { ...TUS, 'Upload-Metadata': `start ${Buffer.from(OWNED).toString('base64')}` };
+    return (await api.call('POST', '/v1/uploads', { key, headers })).headers.get('location')?.split('/').at(-1) ?? '';
+  }
   if (type === 'suppression') {
     const body = { address: `${crypto.randomUUID()}@example.com` };
     return (await api.call('POST', '/v1/suppressions', { key, body })).body.id;
@@ -122,7 +150,7 @@ async function newSession(tenantId: string): Promise<string> {
   return made.key.id;
 }
 
-const TYPES = ['operation', 'email', 'suppression', 'user', 'apiKey', 'token', 'session', 'tenant'] as const;
+const TYPES = ['operation', 'email', 'file', 'upload', 'suppression', 'user', 'apiKey', 'token', 'session', 'tenant'] as const;
 const own = new Map<ObjectType, string>();
 const foreign = new Map<ObjectType, string>();
 for (const type of TYPES) {
@@ -168,11 +196,15 @@ for (const { operationId, path, method, security, requestBody } of operations) {
   if (row === undefined) continue;
   const { callers, object } = row;
   const media = requestBody?.content['application/json'];
+  const assertProblem = (answer: Answer, status: number, code: string): void =>
+    // The answer to HEAD has no body to look into.
+    method === 'HEAD' ? assert.equal(answer.status, status) : assertWholeProblem(answer, status, code);
   const body = media?.example ?? Object.values(media?.examples ?? {})[0]?.value;
   const ask = (id: string, options: CallOptions) =>
     api.call(method, path.replace('{id}', id).replace('{name}', operationId === 'previewEmailTemplate' ? 'welcome' : 'retryNow'), {
-      body,
+      ...(operationId === 'createFile' ? { body: 'hello' } : { body }),
       ...options,
+      headers: { ...(row.speaks === 'tus' ? TUS : {}), ...options.headers },
     });
   const ownId = object === undefined ? '' : (own.get(object) ?? '');
   const foreignId = object === undefined ? '' : (foreign.get(object) ?? '');
@@ -241,6 +273,7 @@ for (const { operationId, path, method, security, requestBody } of operations) {
           answer.body.data.every((entry: { ownerSubject?: string }) => entry.ownerSubject === 'u_2'),
           answer.text,
         );
+      else if (row.speaks === 'tus') assert.equal(answer.status, 201);
       else assert.deepEqual([answer.status, answer.body.ownerSubject], [202, 'u_2']);
     });
 

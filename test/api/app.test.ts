@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { FEATURES } from '../../src/contracts/features.ts';
 import { useDatabase } from '../support/ground.ts';
 import { type Api, MAIL, START, assertProblem, startApi } from './fixture.ts';
 
@@ -60,7 +61,8 @@ describe('the OpenAPI document', () => {
   });
 
   it('has request examples that are accepted', async () => {
-    const { key } = await api.newTenant();
+    const { id, key } = await api.newTenant();
+    await api.newFile(id);
     const { body } = await api.call('GET', '/openapi.json');
     for (const { value } of Object.values<{ value: unknown }>(
       body.paths['/v1/operations'].post.requestBody.content['application/json'].examples,
@@ -216,7 +218,7 @@ describe('the server', () => {
   it('says whether it lives, is ready, and what it is', async () => {
     assert.deepEqual((await api.call('GET', '/livez')).body, { status: 'live' });
     assert.deepEqual((await api.call('GET', '/readyz')).body, { status: 'ready', checks: { database: { ok: true } } });
-    assert.deepEqual((await api.call('GET', '/version')).body, { name: 'nightshift', version: '0.0.0-test', features: ['email'] });
+    assert.deepEqual((await api.call('GET', '/version')).body, { name: 'nightshift', version: '0.0.0-test', features: [...FEATURES] });
     await using unready = await startApi({
       health: () => Promise.resolve({ ready: false, checks: { core: { ok: false, detail: 'warming' } } }),
     });

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
+import { createStorage } from '../../src/adapters/storage.ts';
 import { createTemplateFolder } from '../../src/adapters/templates-folder.ts';
 import { createApp } from '../../src/api/app.ts';
 import type { ApiContext } from '../../src/api/lib/context.ts';
@@ -53,6 +58,8 @@ export interface Api extends AsyncDisposable {
   newKey(tenantId: string, scopes: readonly string[], expiresAt?: Date): Promise<{ readonly id: string; readonly key: string }>;
   /** A token with all rights that tokens have over what is `u_1`'s, unless said otherwise. */
   newToken(tenantId: string, options?: TokenOptions): Promise<{ readonly id: string; readonly key: string }>;
+  /** A file that is ready, with the id of the examples. */
+  newFile(tenantId: string): Promise<void>;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** Runs SQL as a tenant: for what no route shows or does. */
   sql(tenantId: string, text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
@@ -69,11 +76,14 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
   const log = collectingLog(logged);
   const hub = startStreamHub(store.streams, log);
   const stop = new AbortController();
+  const folder = await mkdtemp(join(tmpdir(), 'nightshift-files-'));
   const context: ApiContext = {
     http: { publicUrl: 'http://nightshift.test', corsOrigins: [], bodyLimitBytes: 100_000, rateLimitPerMinute: 1_000_000 },
     store,
     hub,
     templates: createTemplateFolder(new URL('../../templates/email', import.meta.url).pathname),
+    storage: createStorage(pathToFileURL(folder).href),
+    files: { maxBytes: 1_000_000, quotaBytes: 10_000_000, uploadExpiryMs: 3_600_000 },
     kinds: KINDS,
     features: FEATURES,
     clock: () => new Date(),
@@ -115,14 +125,24 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
 
   async function newToken(tenantId: string, options: TokenOptions = {}) {
     const made = await store.apiKeys.create({
-      ...{ tenantId, kind: 'token', name: 'test', subject: 'u_1', scopes: ['operations:read', 'operations:write', 'email:*'] },
+      ...{ tenantId, kind: 'token', name: 'test', subject: 'u_1', scopes: ['operations:read', 'operations:write', 'email:*', 'files:*'] },
       ...{ expiresAt: new Date(Date.now() + 600_000), actor: { actor: 'test' }, now: new Date(), ...options },
     });
     if (made.outcome !== 'created') throw new Error(made.outcome);
     return { id: made.key.id, key: made.secret };
   }
 
+  async function newFile(tenantId: string) {
+    await sql(
+      tenantId,
+      `insert into file (id, tenant_id, state, object_name, created_by, created_at, updated_at)
+       values ('019ab6a0-7c00-7000-8000-000000000001', $1, 'ready', 'files/x', 'test', now(), now())`,
+      [tenantId],
+    );
+  }
+
   return {
+    newFile,
     newToken,
     ...{ url, port, store, context, stop, logged, platformKey, newKey, sql },
     async newTenant() {
@@ -138,6 +158,7 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
       await hub[Symbol.asyncDispose]();
       await databases[Symbol.asyncDispose]();
       await pool.end();
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { KINDS } from '../../src/contracts/kinds.ts';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import { PROBLEMS } from '../../src/contracts/problems.ts';
 import { openDatabases } from '../../src/store/database.ts';
@@ -121,7 +122,7 @@ describe('problems of bodies', () => {
   it('names the kinds when there is no such kind', async () => {
     const answer = await post({ kind: 'nothing', input: {} });
     assertProblem(answer, 400, 'invalid_request');
-    assert.deepEqual(answer.body.errors, [{ pointer: '/kind', message: 'must be one of email' }]);
+    assert.deepEqual(answer.body.errors, [{ pointer: '/kind', message: `must be one of ${Object.keys(KINDS).join(', ')}` }]);
   });
 
   it('stores nothing of what it refused', async () => {

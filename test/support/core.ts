@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import type { Mailer } from '../../src/adapters/mailer.ts';
 import { loadConfig } from '../../src/config.ts';
 import { KINDS } from '../../src/contracts/kinds.ts';
-import { createDependencies, type Dependencies } from '../../src/dependencies.ts';
+import { createDependencies, type Dependencies, type Overrides } from '../../src/dependencies.ts';
 import { startStoreJobs } from '../../src/control/index.ts';
 import { startStreamHub, type StreamHub } from '../../src/control/stream-hub.ts';
 import { installRuntime, serveQueues, type Serving } from '../../src/temporal/serve.ts';
@@ -22,6 +22,7 @@ export interface Core extends AsyncDisposable {
 
 export interface CoreOptions {
   readonly mailer?: Mailer;
+  readonly overrides?: Pick<Overrides, 'storage' | 'checker'>;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -44,7 +45,7 @@ export async function startCore(ground: Ground, options: CoreOptions = {}): Prom
   const hub = startStreamHub(deps.deps.store.streams, deps.deps.log);
   const serving = await serveQueues({
     deps: deps.deps,
-    queues: ['core', 'mail'],
+    queues: ['core', 'mail', 'files'],
     workflowBundlePath: ground.bundlePath,
     signal: stop.signal,
   });
@@ -86,6 +87,7 @@ export function makeDependencies(ground: Ground, options: CoreOptions = {}) {
   const deps = createDependencies(config, {
     mailer: options.mailer ?? NO_MAILER,
     log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+    ...options.overrides,
     kinds: { ...KINDS, probe: PROBE_KIND },
     extendActivities: (activities, store) => ({ ...activities, core: { ...activities.core, ...createProbeActivities(store, probeLog) } }),
   });

@@ -1,10 +1,11 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { Storage } from '../../adapters/storage.ts';
 import type { EmailTemplates } from '../../adapters/templates.ts';
 import type { Clock } from '../../contracts/clock.ts';
 import type { Kinds } from '../../contracts/kinds.ts';
 import type { Store } from '../../store/index.ts';
-import type { Route } from './route.ts';
+import type { Caller, Route } from './route.ts';
 
 export interface HttpSettings {
   /** Where users reach us; links and problem types begin with it. */
@@ -15,6 +16,15 @@ export interface HttpSettings {
   readonly rateLimitPerMinute: number;
 }
 
+export interface FileSettings {
+  /** Of one file. */
+  readonly maxBytes: number;
+  /** Of all files of a tenant. */
+  readonly quotaBytes: number;
+  /** After the last bytes of an upload that is not whole. */
+  readonly uploadExpiryMs: number;
+}
+
 export interface StreamHub {
   /** Calls back on every change of the stream, and now and then without one. Returns the way to stop it. */
   subscribe(streamId: string, onChange: () => void): () => void;
@@ -22,6 +32,7 @@ export interface StreamHub {
 
 export interface Preparing {
   readonly tenantId: string;
+  readonly caller: Caller;
   readonly now: Date;
   /** Where the input is in the request; pointers of problems begin with it. */
   readonly pointer: string;
@@ -48,6 +59,8 @@ export interface ApiContext {
   readonly store: Store;
   readonly hub: StreamHub;
   readonly templates: EmailTemplates;
+  readonly storage: Storage;
+  readonly files: FileSettings;
   readonly kinds: Kinds;
   /** Those that are on. */
   readonly features: readonly string[];

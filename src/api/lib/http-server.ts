@@ -7,7 +7,6 @@ import { HttpProblem, problemBody } from './problems.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
 /** What Node's parser says of requests that it can't read; anything else is a malformed request. */
@@ -21,7 +20,8 @@ const PARSER_PROBLEMS: Readonly<Record<string, ProblemCode>> = {
 export function createHttpServer(app: Express, publicUrl: string): Server {
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS, requireHostHeader: false }, app);
   server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  // Files take as long as they take: routes that read other bodies have a limit of their own.
+  server.requestTimeout = 0;
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
     socket.end(rawProblem(PARSER_PROBLEMS[error.code ?? ''] ?? 'malformed_request', publicUrl));

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { HttpProblem } from './problems.ts';
 
 const MAX_DEPTH = 32;
+const BODY_TIMEOUT_MS = 60_000;
 /** How much of a refused body is still read, so that the client gets the answer rather than a reset. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
 /** Assigning one of these to an object by name would change the object itself. */
@@ -79,13 +80,19 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
     reject(tooLarge);
   };
   request.on('data', onData);
+  const timer = setTimeout(() => reject(tooSlow()), BODY_TIMEOUT_MS);
   request.once('end', () => resolve(Buffer.concat(chunks)));
   request.once('error', reject);
   request.once('close', () => reject(new HttpProblem('malformed_request', 'The connection ended before the body was complete.')));
-  return promise;
+  return promise.finally(() => clearTimeout(timer));
 }
 
-function discard(request: IncomingMessage): void {
+function tooSlow(): HttpProblem {
+  return new HttpProblem('request_timeout', 'The body was not complete in time.', { headers: { Connection: 'close' } });
+}
+
+/** Reads on for a while without keeping anything, so that the client gets the answer. */
+export function discard(request: IncomingMessage): void {
   let sizeBytes = 0;
   request.on('data', (chunk: Buffer) => {
     sizeBytes += chunk.length;

@@ -22,20 +22,37 @@ export function mountRoutes(app: Express, ctx: ApiContext, routes: readonly Rout
     const tokenInQuery = ofPath.some((route) => route.tokenInQuery === true);
     const handles = new Map(ofPath.map((route) => [route.method.toUpperCase(), createHandle(ctx, authenticator, route)]));
     const get = handles.get('GET');
-    if (get !== undefined) handles.set('HEAD', get);
+    if (get !== undefined && !handles.has('HEAD')) handles.set('HEAD', get);
+    const always = Object.assign({}, ...ofPath.map((route) => route.answerHeaders ?? {})) as Record<string, string>;
+    const options = Object.assign({}, ...ofPath.map((route) => route.optionsHeaders ?? {})) as Record<string, string>;
+    const overrides = ofPath.some((route) => route.methodOverride === true);
     const allowed = [...handles.keys(), 'OPTIONS'].join(', ');
     app.all(expressPath(path), async (request: Request, response: Response) => {
       keepRoute(response, path);
+      setHeaders(response, always);
       const identity = isPublic ? {} : await authenticator.identify(request, tokenInQuery).then(asCaller, asFault);
       keepCaller(response, identity.caller);
       await limit(request, response);
-      if (request.method === 'OPTIONS') return void response.status(204).setHeader('Allow', allowed).end();
-      const handle = handles.get(request.method);
+      if (request.method === 'OPTIONS') {
+        setHeaders(response, { ...options, Allow: allowed });
+        return void response.status(204).end();
+      }
+      const handle = handles.get(overrides ? methodMeant(request) : request.method);
       if (handle === undefined) throw new HttpProblem('method_not_allowed', `${path} takes ${allowed}.`, { headers: { Allow: allowed } });
       if (identity.fault !== undefined) throw identity.fault;
       return handle(request, response, identity.caller);
     });
   }
+}
+
+/** By tus, for clients that can not send every method. */
+function methodMeant(request: Request): string {
+  const meant = request.method === 'POST' ? request.headers['x-http-method-override'] : undefined;
+  return typeof meant === 'string' ? meant.toUpperCase() : request.method;
+}
+
+function setHeaders(response: Response, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
 }
 
 interface Identity {
@@ -117,7 +134,7 @@ async function answer(reply: Reply, request: Request, response: Response): Promi
 function answerJson({ status, body, headers = {} }: JsonReply, response: Response): void {
   response.statusCode = status;
   response.setHeader('Cache-Control', 'no-store');
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  setHeaders(response, headers);
   if (body === undefined) return void response.end();
   const text = JSON.stringify(body);
   response.setHeader('Content-Type', 'application/json; charset=utf-8');

@@ -85,6 +85,7 @@ function describeRoute(route: Route, publicUrl: string): ZodOpenApiOperationObje
       ...describeHeaders(route),
     },
     ...(route.body === undefined ? {} : { requestBody: describeBody(route, route.body) }),
+    ...(route.streams === undefined ? {} : { requestBody: { required: false, content: { ...route.streams } } }),
     responses: {
       ...Object.fromEntries(Object.entries(route.responses).map(([status, spec]) => [status, describeResponse(spec)])),
       ...describeProblems(route, publicUrl),

@@ -5,7 +5,7 @@ import type { ApiContext } from './context.ts';
 /** An operation as every route shows it. Says the same for the same row, so that its ETag holds. */
 export function presentOperation(row: OperationRow, ctx: Pick<ApiContext, 'kinds' | 'temporalUiLink'>): Operation {
   const self = `/v1/operations/${row.id}`;
-  const resource = ctx.kinds[row.kind]?.resource?.(row.root_id);
+  const resource = ctx.kinds[row.kind]?.resource?.(row.root_id, row.input as never);
   const temporal = ctx.temporalUiLink?.(row.workflow_id);
   return {
     id: row.id,

@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import type { Actor } from '../../store/audit.ts';
 import type { ProblemCode } from '../../contracts/problems.ts';
 
-export type Method = 'get' | 'put' | 'post' | 'patch' | 'delete';
+export type Method = 'get' | 'head' | 'put' | 'post' | 'patch' | 'delete';
 
 /** Who asks, once the key was checked. */
 export interface Caller {
@@ -103,6 +103,14 @@ interface Spec<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType
   readonly tokens?: boolean;
   /** Takes the token as `access_token` in the query: for what browsers open without being able to set a header. */
   readonly tokenInQuery?: boolean;
+  /** On every answer of the path, of errors too. */
+  readonly answerHeaders?: Readonly<Record<string, string>>;
+  /** On the answer to OPTIONS. */
+  readonly optionsHeaders?: Readonly<Record<string, string>>;
+  /** `X-HTTP-Method-Override` of a POST says what is meant: for clients that can not send every method. */
+  readonly methodOverride?: boolean;
+  /** Reads the body itself, for as long as it takes: what it may be, by its type. */
+  readonly streams?: Readonly<Record<string, { readonly schema: z.ZodType; readonly example?: unknown }>>;
   readonly feature?: string;
   readonly handler: (request: RouteRequest<z.output<P>, z.output<Q>, z.output<B>, Auth>) => Promise<Reply> | Reply;
 }

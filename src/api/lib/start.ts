@@ -61,8 +61,7 @@ export function splitStartBody(body: Readonly<Record<string, unknown>>): {
 export async function startOperation(ctx: ApiContext, request: StartRequest): Promise<JsonReply> {
   requireFeature(ctx, request.kind);
   const { auth, kind, idempotency, now } = request;
-  const start = checkStart(request.start, now);
-  await checkNotify(ctx, auth, start.notify ?? []);
+  const { start, ownerSubject } = await prepareStart(ctx, request);
   const input = await prepareInput(ctx, kind, request);
   const accepted = await ctx.store.operations.accept({
     tenantId: auth.tenantId,
@@ -70,7 +69,7 @@ export async function startOperation(ctx: ApiContext, request: StartRequest): Pr
     input,
     start,
     actor: auth.actor,
-    ownerSubject: ownerOf(auth, request.start.ownerSubject),
+    ownerSubject,
     idempotency,
     now,
   });
@@ -80,6 +79,16 @@ export async function startOperation(ctx: ApiContext, request: StartRequest): Pr
   return answerStarted(ctx, accepted, request);
 }
 
+/** The common start fields as they are stored, and whose work it will be. @throws {HttpProblem} for what this caller can not ask for */
+export async function prepareStart(
+  ctx: ApiContext,
+  { auth, start: body, now }: Pick<StartRequest, 'auth' | 'start' | 'now'>,
+): Promise<{ readonly start: StartFieldValues; readonly ownerSubject: string | undefined }> {
+  const start = checkStart(body, now);
+  await checkNotify(ctx, auth, start.notify ?? []);
+  return { start, ownerSubject: ownerOf(auth, body.ownerSubject) };
+}
+
 /** What is stored as the input of the work. @throws {HttpProblem} when the feature finds more wrong than the schema does */
 export async function prepareInput(
   ctx: ApiContext,
@@ -87,7 +96,7 @@ export async function prepareInput(
   { input, inputPointer = '', auth, now }: Pick<StartRequest, 'input' | 'inputPointer' | 'auth' | 'now'>,
 ): Promise<object> {
   const prepare = ctx.prepare?.[kind.name];
-  return prepare === undefined ? input : prepare(input, { tenantId: auth.tenantId, now, pointer: inputPointer });
+  return prepare === undefined ? input : prepare(input, { tenantId: auth.tenantId, caller: auth, now, pointer: inputPointer });
 }
 
 /** The answer to work that was accepted, now or before. */

@@ -7,6 +7,7 @@ export const FAILURES = {
   Cancelled: { code: 'cancelled', retryable: false, benign: true, httpStatus: 409 },
   EffectLost: { code: 'effect_lost', retryable: true, benign: true, httpStatus: 503 },
   EffectSettling: { code: 'effect_settling', retryable: true, benign: true, httpStatus: 503 },
+  FileGone: { code: 'file_gone', retryable: false, benign: true, httpStatus: 409 },
   NotOpen: { code: 'operation_not_open', retryable: false, benign: true, httpStatus: 409 },
   OutsideUnavailable: { code: 'outside_unavailable', retryable: true, benign: false, httpStatus: 503 },
   StoreUnavailable: { code: 'store_unavailable', retryable: true, benign: false, httpStatus: 503 },

@@ -20,6 +20,13 @@ export const PROFILES = {
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
   },
+  /** Processor and disk work beside the API, as long as it takes. The heartbeat tells a killed worker from a large file. */
+  work: {
+    startToCloseTimeout: '12h',
+    heartbeatTimeout: '10s',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  },
   /** Undoing: tried until it is done, since what can't be undone must stay open and visible. */
   compensation: {
     startToCloseTimeout: '1m',

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { Context } from '@temporalio/activity';
+import type { PartialRef } from '../../adapters/partials.ts';
+import type { Storage } from '../../adapters/storage.ts';
+import type { FileRef } from '../../contracts/pure/files.ts';
+import type { FileInHand } from '../../store/files/processing.ts';
+import type { Store } from '../../store/index.ts';
+import { withHeartbeat } from '../lib/heartbeat.ts';
+import { createProgress, type ProgressReporter } from '../lib/progress.ts';
+import type { Slots } from '../lib/slots.ts';
+import { type FileRequest, fileGone } from './core.ts';
+
+export interface FileStoringDeps {
+  readonly store: Store;
+  readonly storage: Storage;
+  readonly slots: Slots;
+}
+
+/** What is known of the bytes once they are an object. */
+export interface StoredFacts {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+interface Job extends FileRequest {
+  readonly found: FileInHand;
+  readonly signal: AbortSignal;
+}
+
+export function createFileStoring(deps: FileStoringDeps) {
+  const { store, storage, slots } = deps;
+
+  /**
+   * Makes what was uploaded an object of its own name. Bytes that came through one process in one go are renamed and never read again;
+   * others are put together and hashed. Safe to repeat.
+   */
+  async function storeFile({ run, fileId }: FileRequest): Promise<StoredFacts> {
+    return withHeartbeat(async () => {
+      const found = await store.files.processing.inHand({ run, fileId });
+      if (found === undefined) return giveUp({ run, fileId });
+      const { cancellationSignal: signal } = Context.current();
+      const stored = await slots.use(1, signal, () => storeBytes(deps, { run, fileId, found, signal }));
+      if (!(await store.files.processing.setStored({ run, fileId }, stored))) return giveUp({ run, fileId });
+      if (found.upload !== undefined) await storage.partials.discard(fileId);
+      return { sizeBytes: stored.sizeBytes, sha256: stored.sha256 };
+    });
+  }
+
+  /** What an attempt that died may have left of a file that was deleted meanwhile. */
+  async function giveUp({ run, fileId }: FileRequest): Promise<never> {
+    await removeBytes({ tenantId: run.tenantId, fileId, kind: 'fileRemoval' });
+    throw fileGone();
+  }
+
+  /** Removes all bytes of a file that was deleted or of an upload that was given up. Safe to repeat. */
+  async function removeFile({ file }: { readonly file: FileRef }): Promise<{ readonly removed: boolean }> {
+    return withHeartbeat(() => removeBytes(file));
+  }
+
+  async function removeBytes(file: FileRef): Promise<{ readonly removed: boolean }> {
+    const doomed = await store.files.removal.doomed(file);
+    if (doomed === undefined) return { removed: false };
+    await storage.partials.discard(file.fileId);
+    if (doomed.isOurs) await storage.delete(objectNameOf(file));
+    await store.files.removal.setRemoved(file);
+    return { removed: true };
+  }
+
+  return { storeFile, removeFile };
+}
+
+async function storeBytes({ store, storage }: FileStoringDeps, job: Job): Promise<StoredFacts & { readonly objectName: string }> {
+  const { run, fileId, found, signal } = job;
+  const { file, upload } = found;
+  const objectName = file.object_name ?? objectNameOf({ tenantId: run.tenantId, fileId });
+  const total = file.size_bytes ?? 0;
+  const progress = createProgress(store.streams, run, { total, unit: 'bytes' });
+  const partial = upload === undefined || file.object_name !== null ? undefined : partialOf(upload);
+  if (partial !== undefined && !(await storage.partials.publish(partial, objectName))) {
+    const put = await storage.put(objectName, counted(storage.partials.read(partial), progress), { signal });
+    return { objectName, ...put };
+  }
+  const known = file.sha256 ?? upload?.sha256 ?? undefined;
+  if (known !== undefined) return { objectName, sizeBytes: total, sha256: known };
+  const opened = await storage.get(objectName);
+  if (opened === undefined) throw fileGone();
+  const hash = createHash('sha256');
+  for await (const chunk of counted(opened.body, progress)) {
+    signal.throwIfAborted();
+    hash.update(chunk);
+  }
+  return { objectName, sizeBytes: opened.sizeBytes, sha256: hash.digest('hex') };
+}
+
+function partialOf(upload: NonNullable<FileInHand['upload']>): PartialRef {
+  return { id: upload.id, segments: upload.segments, sizeBytes: upload.offset_bytes };
+}
+
+async function* counted(source: AsyncIterable<Uint8Array>, progress: ProgressReporter): AsyncGenerator<Uint8Array> {
+  let doneBytes = 0;
+  for await (const chunk of source) {
+    yield chunk;
+    doneBytes += chunk.byteLength;
+    await progress.report(doneBytes);
+  }
+}
+
+function objectNameOf({ tenantId, fileId }: Pick<FileRef, 'tenantId' | 'fileId'>): string {
+  return `files/${tenantId}/${fileId}`;
+}

@@ -1,0 +1,255 @@
+import type { Request } from 'express';
+import * as z from 'zod';
+import { KINDS } from '../../contracts/kinds.ts';
+import { UuidParams } from '../../contracts/routes.ts';
+import type { UploadRow } from '../../store/files/records.ts';
+import type { Locked } from '../../store/files/locks.ts';
+import type { ApiContext } from '../lib/context.ts';
+import { HttpProblem } from '../lib/problems.ts';
+import { type Route, type TenantCaller, tenantRoute } from '../lib/route.ts';
+import { prepareStart } from '../lib/start.ts';
+import { CHECKSUM_ALGORITHMS, readChecksum } from './checksum.ts';
+import { LEASE_MS, locked, Receiver } from './receive.ts';
+import type { RunningHashes } from './running-hashes.ts';
+import { requireSeen, whenFree } from './upload-access.ts';
+import { answerOffset, BODY_TYPE, bodyBytes, readLength, requireBodyType, requireFits, sending } from './upload-requests.ts';
+import { badHeader, readCount, readMetadata, requireTus, TUS_VERSION } from './upload-headers.ts';
+
+const TAG = 'Files';
+const EXTENSIONS = 'creation,creation-with-upload,creation-defer-length,checksum,expiration,termination';
+const BYTES = z.string().meta({ format: 'binary', description: 'Bytes of the file.' });
+const { scopes } = KINDS.fileProcessing;
+
+interface Parts {
+  readonly ctx: ApiContext;
+  readonly hashes: RunningHashes;
+}
+
+/** tus 1.0 (https://tus.io/protocols/resumable-upload): uploads that go on where they broke off. */
+export function uploadRoutes(parts: Parts): Route[] {
+  const answers = {
+    answerHeaders: { 'Tus-Resumable': TUS_VERSION },
+    optionsHeaders: {
+      'Tus-Version': TUS_VERSION,
+      'Tus-Extension': EXTENSIONS,
+      'Tus-Max-Size': String(parts.ctx.files.maxBytes),
+      'Tus-Checksum-Algorithm': CHECKSUM_ALGORITHMS.join(','),
+    },
+    methodOverride: true,
+  };
+  return [createRoute(parts), offsetRoute(parts), appendRoute(parts), terminateRoute(parts)].map((route) => ({ ...route, ...answers }));
+}
+
+const TUS_HEADERS = { 'Tus-Resumable': `\`${TUS_VERSION}\`.` };
+const OFFSET_HEADERS = { 'Upload-Offset': 'Bytes that are safe.', 'Upload-Expires': 'When it is given up unless more comes.' };
+
+function createRoute({ ctx, hashes }: Parts): Route {
+  return tenantRoute([scopes.start], {
+    method: 'post',
+    path: '/v1/uploads',
+    operationId: 'createUpload',
+    summary: 'Begin an upload (tus)',
+    description:
+      'By the protocol tus 1.0 with `creation`, `creation-with-upload`, `creation-defer-length`, `checksum`, `expiration` and `termination`: any ' +
+      'tus client works. `Upload-Metadata` may hold `filename`, `filetype` and `start`, the common start fields as JSON. The file has the id of the upload.',
+    tag: TAG,
+    tokens: true,
+    feature: 'files',
+    streams: { [BODY_TYPE]: { schema: BYTES, example: '…' } },
+    headers: {
+      ...TUS_HEADERS,
+      'Upload-Length': 'Bytes of the whole file.',
+      'Upload-Defer-Length': '`1`: the length is not known yet.',
+      'Upload-Metadata': 'Names, each with a value in base64, and commas between.',
+      'Upload-Checksum': `Of the body: ${CHECKSUM_ALGORITHMS.join(', ')}.`,
+    },
+    responses: {
+      201: { description: 'Begun; with a body, its bytes are safe.', headers: { Location: 'Where to send bytes to.', ...OFFSET_HEADERS } },
+    },
+    problems: [
+      'invalid_request',
+      'tus_version_unsupported',
+      'payload_too_large',
+      'quota_exceeded',
+      'unsupported_media_type',
+      'checksum_mismatch',
+    ],
+    handler: ({ auth, now }) =>
+      sending(async (request, response) => {
+        requireTus(request.headers);
+        const lengthBytes = readLength(ctx, request);
+        const { name, declaredType, start, text } = readMetadata(request.headers);
+        const checksum = readChecksum(request.headers['upload-checksum']);
+        const hasBody = bodyBytes(request) !== 0;
+        if (hasBody) requireBodyType(request);
+        requireFits(ctx, { request, offsetBytes: 0, lengthBytes });
+        const upload = await ctx.store.files.uploads.create({
+          ...{ tenantId: auth.tenantId, name, declaredType, lengthBytes, metadata: text, actor: auth.actor, now },
+          ...(await prepareStart(ctx, { auth, start, now })),
+          quotaBytes: ctx.files.quotaBytes,
+          expiresAt: new Date(now.getTime() + ctx.files.uploadExpiryMs),
+        });
+        if (upload === undefined) throw new HttpProblem('quota_exceeded');
+        const isAlreadyWhole = lengthBytes === 0;
+        const latest = hasBody || isAlreadyWhole ? await receive({ ctx, hashes }, { auth, upload, request, checksum }) : upload;
+        response.setHeader('Location', `/v1/uploads/${upload.id}`);
+        answerOffset(response, latest, 201);
+      }),
+  });
+}
+
+function offsetRoute({ ctx }: Parts): Route {
+  return tenantRoute([scopes.start], {
+    method: 'head',
+    path: '/v1/uploads/{id}',
+    operationId: 'getUploadOffset',
+    summary: 'Ask where an upload stands (tus)',
+    description: 'A request that still writes to it is asked to stop, since whoever asks wants to go on.',
+    tag: TAG,
+    tokens: true,
+    feature: 'files',
+    params: UuidParams,
+    headers: TUS_HEADERS,
+    responses: {
+      200: { description: 'It can go on here.', headers: { ...OFFSET_HEADERS, 'Upload-Length': 'Bytes of the whole, when known.' } },
+    },
+    problems: ['not_found', 'tus_version_unsupported', 'upload_gone'],
+    handler: ({ auth, params, gone }) =>
+      sending(async (request, response) => {
+        requireTus(request.headers);
+        await requireSeen(ctx, auth, params.id);
+        const upload = await whenFree(ctx, { tenantId: auth.tenantId, id: params.id, gone });
+        if (upload.state === 'expired' || upload.state === 'terminated') throw new HttpProblem('upload_gone');
+        if (upload.length_bytes === null) response.setHeader('Upload-Defer-Length', '1');
+        else response.setHeader('Upload-Length', String(upload.length_bytes));
+        if (upload.metadata !== null) response.setHeader('Upload-Metadata', upload.metadata);
+        answerOffset(response, upload, 200);
+      }),
+  });
+}
+
+function appendRoute({ ctx, hashes }: Parts): Route {
+  return tenantRoute([scopes.start], {
+    method: 'patch',
+    path: '/v1/uploads/{id}',
+    operationId: 'appendToUpload',
+    summary: 'Send bytes of an upload (tus)',
+    description:
+      'One request at a time, over all processes. Bytes are on disk before they are acknowledged; those of a request that breaks off are kept, unless it had a checksum.',
+    tag: TAG,
+    tokens: true,
+    feature: 'files',
+    params: UuidParams,
+    streams: { [BODY_TYPE]: { schema: BYTES, example: '…' } },
+    headers: {
+      ...TUS_HEADERS,
+      'Upload-Offset': 'Where the body belongs.',
+      'Upload-Length': 'Once, when it was deferred.',
+      'Upload-Checksum': `Of the body: ${CHECKSUM_ALGORITHMS.join(', ')}.`,
+    },
+    responses: { 204: { description: 'The bytes are safe. After the last one the file is checked.', headers: OFFSET_HEADERS } },
+    problems: [
+      'not_found',
+      'invalid_request',
+      'tus_version_unsupported',
+      'upload_offset_mismatch',
+      'upload_gone',
+      'upload_locked',
+      'payload_too_large',
+      'quota_exceeded',
+      'unsupported_media_type',
+      'checksum_mismatch',
+    ],
+    handler: ({ auth, params }) =>
+      sending(async (request, response) => {
+        requireTus(request.headers);
+        requireBodyType(request);
+        const offsetBytes = readCount(request.headers, 'upload-offset');
+        if (offsetBytes === undefined) throw badHeader('upload-offset', 'is required');
+        const lengthBytes = readCount(request.headers, 'upload-length');
+        const checksum = readChecksum(request.headers['upload-checksum']);
+        requireFits(ctx, { request, offsetBytes, lengthBytes });
+        await requireSeen(ctx, auth, params.id);
+        const upload = await receive(
+          { ctx, hashes },
+          { auth, upload: { id: params.id, offset_bytes: offsetBytes }, lengthBytes, request, checksum },
+        );
+        answerOffset(response, upload, 204);
+      }),
+  });
+}
+
+function terminateRoute({ ctx }: Parts): Route {
+  return tenantRoute([scopes.start], {
+    method: 'delete',
+    path: '/v1/uploads/{id}',
+    operationId: 'terminateUpload',
+    summary: 'Give an upload up (tus)',
+    description: 'Its bytes are removed, and its file is gone.',
+    tag: TAG,
+    tokens: true,
+    feature: 'files',
+    params: UuidParams,
+    headers: TUS_HEADERS,
+    responses: { 204: { description: 'Gone.' } },
+    problems: ['not_found', 'tus_version_unsupported', 'upload_gone'],
+    handler: ({ auth, params, now }) =>
+      sending(async (request, response) => {
+        requireTus(request.headers);
+        await requireSeen(ctx, auth, params.id);
+        const removed = await ctx.store.files.removal.remove({ tenantId: auth.tenantId, id: params.id, actor: auth.actor, now });
+        if (!removed) throw new HttpProblem('upload_gone');
+        response.status(204).end();
+      }),
+  });
+}
+
+interface Appending {
+  readonly auth: TenantCaller;
+  readonly upload: Pick<UploadRow, 'id' | 'offset_bytes'>;
+  readonly lengthBytes?: number | undefined;
+  readonly request: Request;
+  readonly checksum: ReturnType<typeof readChecksum>;
+}
+
+/** Takes the lock, receives the body, gives the lock back. */
+async function receive({ ctx, hashes }: Parts, { auth, upload, lengthBytes, request, checksum }: Appending): Promise<UploadRow> {
+  const taken = await ctx.store.files.uploads.lock({
+    ...{ tenantId: auth.tenantId, id: upload.id, offsetBytes: upload.offset_bytes, lengthBytes, leaseMs: LEASE_MS },
+    quotaBytes: ctx.files.quotaBytes,
+  });
+  // A client that lost the last answer asks again with nothing left to send.
+  if (taken.outcome === 'ended' && isRepeatedEnd(taken.upload, upload, request)) return taken.upload;
+  if (taken.outcome !== 'locked') throw refusalOf(taken);
+  const order = { auth, upload: taken.upload, lock: taken.lock, request, checksum, isAllOrNothing: false };
+  const released = await new Receiver(ctx, hashes, order).run();
+  return released.upload;
+}
+
+function isRepeatedEnd(stored: UploadRow, { offset_bytes: offsetBytes }: Pick<UploadRow, 'offset_bytes'>, request: Request): boolean {
+  return stored.state === 'complete' && stored.offset_bytes === offsetBytes && bodyBytes(request) === 0;
+}
+
+function refusalOf(taken: Exclude<Locked, { outcome: 'locked' }>): HttpProblem {
+  switch (taken.outcome) {
+    case 'missing':
+      return new HttpProblem('not_found');
+    case 'busy':
+      return locked();
+    case 'quota':
+      return new HttpProblem('quota_exceeded');
+    case 'other_length':
+      return badHeader('upload-length', 'is not the length that was given before, or less than what is there');
+    case 'ended':
+      if (taken.upload.state !== 'complete') return new HttpProblem('upload_gone');
+      return otherOffset(taken.upload);
+    case 'other_offset':
+      return otherOffset(taken.upload);
+  }
+}
+
+function otherOffset({ offset_bytes: offsetBytes }: UploadRow): HttpProblem {
+  return new HttpProblem('upload_offset_mismatch', `Bytes that are safe: ${offsetBytes}.`, {
+    headers: { 'Upload-Offset': String(offsetBytes) },
+  });
+}

@@ -1,0 +1,77 @@
+import { Context } from '@temporalio/activity';
+import { createAntivirus } from '../../src/adapters/antivirus.ts';
+import { createFileChecker, type FileChecker } from '../../src/adapters/file-checker.ts';
+import { createStorage, type Storage } from '../../src/adapters/storage.ts';
+
+/** A step of the work on a file that a test can hold up. */
+export type Step = 'store' | 'check';
+
+export interface Gates {
+  /** The product's own parts, with the gates before them. */
+  around(storageUrl: string): { readonly storage: Storage; readonly checker: FileChecker };
+  /** The next time that this step is reached it waits, until it is released or its activity is cancelled. */
+  hold(step: Step): { readonly reached: Promise<void>; release(): void };
+  /** How often a step was begun. */
+  begun(step: Step): number;
+  /** The next checks fail as if the machine did. */
+  failChecks(times: number): void;
+}
+
+interface Held {
+  readonly reached: PromiseWithResolvers<void>;
+  readonly released: PromiseWithResolvers<void>;
+}
+
+export function createGates(): Gates {
+  const held = new Map<Step, Held>();
+  const counts = { store: 0, check: 0 };
+  let failures = 0;
+
+  async function pass(step: Step): Promise<void> {
+    counts[step] += 1;
+    const gate = held.get(step);
+    if (gate === undefined) return;
+    held.delete(step);
+    gate.reached.resolve();
+    await Promise.race([gate.released.promise, Context.current().cancelled]);
+  }
+
+  return {
+    around(storageUrl) {
+      const storage = createStorage(storageUrl);
+      const checker = createFileChecker({ antivirus: createAntivirus({ url: undefined }) });
+      const { partials } = storage;
+      return {
+        storage: {
+          ...storage,
+          partials: {
+            ...partials,
+            async publish(partial, name) {
+              await pass('store');
+              return partials.publish(partial, name);
+            },
+          },
+        },
+        checker: {
+          async check(file, options) {
+            await pass('check');
+            if (failures > 0) {
+              failures -= 1;
+              throw new Error('a check that failed on order');
+            }
+            return checker.check(file, options);
+          },
+        },
+      };
+    },
+    hold(step) {
+      const gate: Held = { reached: Promise.withResolvers<void>(), released: Promise.withResolvers<void>() };
+      held.set(step, gate);
+      return { reached: gate.reached.promise, release: gate.released.resolve };
+    },
+    begun: (step) => counts[step],
+    failChecks(times) {
+      failures = times;
+    },
+  };
+}
