@@ -16,19 +16,31 @@ import { isClean, type RunResult } from '../chaos/lib/report.ts';
 const SEED = 7;
 const MESSAGE_ID = '<a@mail>';
 const [WITH_BCC] = planMails(SEED, 1);
-assert.ok(WITH_BCC !== undefined && WITH_BCC.bcc.length > 0);
+assert.ok(WITH_BCC !== undefined && WITH_BCC.bcc.length > 0 && WITH_BCC.notify === undefined);
 const [FIRST = ''] = WITH_BCC.recipients;
 const STEP = { activity: 'openEmail', activityId: '1', runId: 'r', attempt: 1 };
 
 function mail(change: Partial<MailEvidence> = {}): MailEvidence {
   const recipients = WITH_BCC?.recipients.map((address) => ({ address, role: 'to', state: 'sent', smtpCode: 250 })) ?? [];
-  const plain = { plan: WITH_BCC ?? assert.fail(), id: 'a', status: 'succeeded', messageId: MESSAGE_ID, recipients, steps: [STEP, STEP] };
+  const plain = {
+    plan: WITH_BCC ?? assert.fail(),
+    id: 'a',
+    status: 'succeeded',
+    messageId: MESSAGE_ID,
+    recipients,
+    steps: [STEP, STEP],
+    notices: [],
+  };
   return { ...plain, error: undefined, isCancelAsked: false, cancelledAt: undefined, ...change };
 }
 
 function entry(recipient: string, change: Partial<JournalEntry> = {}): JournalEntry {
   return { at: 1_000, outcome: 'accepted', recipient, messageId: MESSAGE_ID, mentioned: [], ...change };
 }
+
+const NOTIFYING = { ...WITH_BCC, notify: 'n0@chaos.example' };
+const NOTICE = { id: 'n', status: 'succeeded' };
+const TOLD = entry('n0@chaos.example', { messageId: '<n@mail>' });
 
 function evidence(change: Partial<EmailEvidence> = {}): EmailEvidence {
   const journal = WITH_BCC?.recipients.map((recipient) => entry(recipient)) ?? [];
@@ -86,6 +98,21 @@ describe('the judge of mails', () => {
       /has it, and the API says cancelled/,
     ],
     'a recipient of a cancelled mail who is called served': [{ mails: [mail(cancelled)], journal: journalWith() }, /is lost/],
+    'an end that was to be told, and no mail about it': [{ mails: [mail({ plan: NOTIFYING })] }, /has 0 mails about it, not 1/],
+    'a mail about an end that nobody wanted to be told': [{ mails: [mail({ notices: [NOTICE] })] }, /has 1 mails about it, not 0/],
+    'an end that was told to nobody': [{ mails: [mail({ plan: NOTIFYING, notices: [NOTICE] })] }, /was told to nobody/],
+    'an end that was told twice': [
+      { mails: [mail({ plan: NOTIFYING, notices: [NOTICE] })], journal: [...evidence().journal, TOLD, TOLD] },
+      /was told 2 times/,
+    ],
+    'an end that was told by another mail': [
+      { mails: [mail({ plan: NOTIFYING, notices: [NOTICE] })], journal: [...evidence().journal, { ...TOLD, messageId: '<b@mail>' }] },
+      /was told by <b@mail>/,
+    ],
+    'a mail about an end that failed': [
+      { mails: [mail({ plan: NOTIFYING, notices: [{ ...NOTICE, status: 'failed' }] })] },
+      /the mail about the end .* is failed/,
+    ],
     'a mail that was never acknowledged': [{ unacknowledged: [3] }, /mail 3 was never acknowledged/],
     'one operation as the answer to two mails': [{ mails: [mail(), mail()] }, /the answer to 2 mails/],
   };
@@ -99,6 +126,11 @@ describe('the judge of mails', () => {
     const recipients = states('cancelled');
     const { violations } = judgeEmail(evidence({ mails: [mail({ ...cancelled, recipients })], journal: journalWith() }));
     assert.deepEqual(violations, []);
+  });
+
+  test('is content with an end that was told once', () => {
+    const told = evidence({ mails: [mail({ plan: NOTIFYING, notices: [NOTICE] })], journal: [...evidence().journal, TOLD] });
+    assert.deepEqual(judgeEmail(told).violations, []);
   });
 
   test('names what is unknown, and calls it neither lost nor wrong', () => {
@@ -154,6 +186,7 @@ describe('a plan', () => {
     const all = mails.flatMap(({ recipients }) => recipients);
     assert.equal(new Set(all).size, all.length);
     assert.ok(mails.some(({ cancelAfterMs }) => cancelAfterMs !== undefined) && mails.some(({ delayMs }) => delayMs !== undefined));
+    assert.ok(mails.some(({ notify }) => notify !== undefined));
   });
 
   test('fails transactions in the planned shares, the same for a seed, and none for ever', () => {

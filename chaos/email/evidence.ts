@@ -17,6 +17,7 @@ const Email = z.object({
   messageId: z.string(),
   recipients: z.array(z.object({ address: z.string(), role: z.string(), state: z.string(), smtpCode: z.number().optional() })),
 });
+const Notices = z.object({ data: z.array(z.object({ id: z.string(), status: z.string() })) });
 const Timeline = z.object({
   data: z.array(z.object({ activity: z.string(), activityId: z.string(), runId: z.string(), attempt: z.number() })),
 });
@@ -32,6 +33,8 @@ export interface MailEvidence {
   readonly messageId: string;
   readonly recipients: z.infer<typeof Email>['recipients'];
   readonly steps: z.infer<typeof Timeline>['data'];
+  /** The mails about its end, as the API lists them. */
+  readonly notices: z.infer<typeof Notices>['data'];
   readonly isCancelAsked: boolean;
   /** When a client saw it `cancelled` first, in ms since 1970. */
   readonly cancelledAt: number | undefined;
@@ -79,16 +82,18 @@ export async function collectEvidence({ product, mails, ledgerFile, journalFile 
 async function askAbout(
   product: Product,
   id: string,
-): Promise<Pick<MailEvidence, 'status' | 'error' | 'messageId' | 'recipients' | 'steps'>> {
-  const [operation, email, timeline] = [
+): Promise<Pick<MailEvidence, 'status' | 'error' | 'messageId' | 'recipients' | 'steps' | 'notices'>> {
+  const [operation, email, timeline, notices] = [
     await read(product, `/v1/operations/${id}`),
     await read(product, `/v1/emails/${id}`),
     await read(product, `/v1/operations/${id}/timeline`),
+    await read(product, `/v1/operations?tag=notify&text=notify:${id}:`),
   ];
-  if (operation.status !== 200) return { status: 'missing', error: undefined, messageId: '', recipients: [], steps: [] };
+  if (operation.status !== 200) return { status: 'missing', error: undefined, messageId: '', recipients: [], steps: [], notices: [] };
   const { messageId, recipients } = Email.parse(email.body);
   const { status, error } = Operation.parse(operation.body);
-  return { status, error: error?.code, messageId, recipients, steps: Timeline.parse(timeline.body).data };
+  const { data: steps } = Timeline.parse(timeline.body);
+  return { status, error: error?.code, messageId, recipients, steps, notices: Notices.parse(notices.body).data };
 }
 
 async function read(product: Product, path: string): Promise<Answer> {

@@ -20,6 +20,7 @@ export function judgeEmail({ mails, unacknowledged, journal }: EmailEvidence): V
     ...mails.flatMap((mail) =>
       mail.plan.recipients.flatMap((recipient) => judgeRecipient(mail, recipient, byRecipient.get(recipient) ?? [])),
     ),
+    ...mails.flatMap((mail) => judgeNotice(mail, byRecipient)),
     ...strangers(mails, arrived),
     ...repeatedIds(mails),
   ];
@@ -38,6 +39,7 @@ export function judgeEmail({ mails, unacknowledged, journal }: EmailEvidence): V
       cancelled: mails.filter(({ status }) => status === 'cancelled').length,
       unknown: unknown.length,
       arrived: arrived.length,
+      told: mails.filter(({ notices }) => notices.some(({ status }) => status === 'succeeded')).length,
       retried: [...tries.values()].filter((entries) => entries.length > 1).length,
       'replies lost': lost.size,
       reconciled: sent.filter(({ smtpCode }) => smtpCode === undefined).length,
@@ -71,9 +73,26 @@ function judgeRecipient(mail: MailEvidence, recipient: string, copies: readonly 
   ];
 }
 
+/** Who wanted to be told of the end was told, once, and nobody else. */
+function judgeNotice({ id, plan, notices }: MailEvidence, byRecipient: ReadonlyMap<string, readonly JournalEntry[]>): readonly string[] {
+  const name = `the end of mail ${plan.ordinal} (${id})`;
+  const wanted = plan.notify === undefined ? 0 : 1;
+  const copies = byRecipient.get(plan.notify ?? '') ?? [];
+  const [notice] = notices;
+  return [
+    ...(notices.length === wanted ? [] : [`${name} has ${notices.length} mails about it, not ${wanted}`]),
+    ...notices
+      .filter(({ status }) => status !== 'succeeded' && status !== 'unknown')
+      .map(({ status }) => `the mail about ${name} is ${status}`),
+    ...(notice?.status === 'succeeded' && copies.length === 0 ? [`${name} was told to nobody`] : []),
+    ...(copies.length > 1 ? [`${name} was told ${copies.length} times`] : []),
+    ...copies.filter(({ messageId }) => !messageId.includes(notice?.id ?? id)).map(({ messageId }) => `${name} was told by ${messageId}`),
+  ];
+}
+
 /** Mails that nobody asked for. */
 function strangers(mails: readonly MailEvidence[], arrived: readonly JournalEntry[]): readonly string[] {
-  const known = new Set(mails.flatMap(({ plan }) => plan.recipients));
+  const known = new Set(mails.flatMap(({ plan }) => [...plan.recipients, ...(plan.notify === undefined ? [] : [plan.notify])]));
   return arrived
     .filter(({ recipient }) => !known.has(recipient))
     .map(({ recipient, messageId }) => `${recipient} got ${messageId} of no mail`);

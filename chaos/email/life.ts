@@ -10,6 +10,7 @@ const MAX_LOOK_MS = 1_500;
 const TERMINAL: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'expired', 'unknown']);
 
 const operation = z.object({ id: z.string(), status: z.string() });
+const operations = z.object({ data: z.array(operation) });
 
 interface Client {
   readonly load: Load;
@@ -19,13 +20,14 @@ interface Client {
 
 /** Posts a mail until it is acknowledged, cancels it where the plan says so, and looks at it until it has ended. Notes each answer. */
 export async function liveMail(mail: PlannedMail, { load, ledger, onAcknowledged }: Client): Promise<void> {
-  const { ordinal, to, cc, bcc, delayMs, cancelAfterMs } = mail;
+  const { ordinal, to, cc, bcc, delayMs, cancelAfterMs, notify } = mail;
   const body = {
     to,
     ...(cc.length === 0 ? {} : { cc }),
     ...(bcc.length === 0 ? {} : { bcc }),
     subject: `Mail ${ordinal}`,
     text: `Once, and only once.\n.\nThe number is ${ordinal}.`,
+    ...(notify === undefined ? {} : { notify: [{ email: notify }] }),
     ...(delayMs === undefined ? {} : { startAt: new Date(Date.now() + delayMs).toISOString() }),
   };
   const headers = { 'Idempotency-Key': `mail-${ordinal}` };
@@ -43,7 +45,21 @@ export async function liveMail(mail: PlannedMail, { load, ledger, onAcknowledged
   for (; ; pauseMs = Math.min(pauseMs * 1.3, MAX_LOOK_MS)) {
     const { status, body: found } = await load.ask('GET', `/v1/operations/${id}`);
     const ended = status === 200 ? operation.parse(found).status : `answer ${status}`;
-    if (status !== 200 || TERMINAL.has(ended)) return ledger.append({ type: 'ended', id, status: ended, at: Date.now() });
+    if (status !== 200 || TERMINAL.has(ended)) {
+      await ledger.append({ type: 'ended', id, status: ended, at: Date.now() });
+      break;
+    }
     await load.pause(pauseMs);
+  }
+  if (notify !== undefined) await untilTold(load, id);
+}
+
+/** A mail is over when the mails about its end are, so that nothing of it is under way when it is judged. */
+async function untilTold(load: Load, id: string): Promise<void> {
+  for (;;) {
+    const { body } = await load.ask('GET', `/v1/operations?tag=notify&text=notify:${id}:`);
+    const { data } = operations.parse(body);
+    if (data.length > 0 && data.every(({ status }) => TERMINAL.has(status))) return;
+    await load.pause(MAX_LOOK_MS);
   }
 }

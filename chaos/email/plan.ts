@@ -4,6 +4,7 @@ const CANCEL_SHARE = 0.08;
 /** With several recipients, more is under way when the cancel comes. */
 const CANCEL_SHARE_OF_MANY = 0.3;
 const SCHEDULE_SHARE = 0.1;
+const NOTIFY_SHARE = 0.15;
 const MAX_DELAY_MS = 3_000;
 const SOON_MS = 500;
 const LATE_MS = 4_000;
@@ -18,6 +19,8 @@ export interface PlannedMail {
   readonly recipients: readonly string[];
   /** `startAt` lies this far ahead of the first request. */
   readonly delayMs?: number;
+  /** Who is told of its end, however it ends. */
+  readonly notify?: string;
   /** A cancel is asked for this long after the acknowledgement. */
   readonly cancelAfterMs?: number;
 }
@@ -36,6 +39,7 @@ function planMail(seed: number, ordinal: number): PlannedMail {
   const delay = random.chance(SCHEDULE_SHARE) ? { delayMs: 300 + random.below(MAX_DELAY_MS) } : {};
   // Half of the cancels come while the first tries are under way, the others at any time.
   const cancelAfterMs = Math.round(random.chance(0.5) ? SOON_MS * random.next() ** 2 : (delay.delayMs ?? 0) + LATE_MS * random.next());
+  const isCancelled = random.chance(size === 1 ? CANCEL_SHARE : CANCEL_SHARE_OF_MANY);
   return {
     ordinal,
     to: open.slice(0, 2),
@@ -43,6 +47,7 @@ function planMail(seed: number, ordinal: number): PlannedMail {
     bcc: recipients.slice(size - bccs),
     recipients,
     ...delay,
-    ...(random.chance(size === 1 ? CANCEL_SHARE : CANCEL_SHARE_OF_MANY) ? { cancelAfterMs } : {}),
+    ...(isCancelled ? { cancelAfterMs } : {}),
+    ...(random.chance(NOTIFY_SHARE) ? { notify: `n${ordinal}@chaos.example` } : {}),
   };
 }
