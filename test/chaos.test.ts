@@ -1,6 +1,7 @@
 // The judge of mails must see what planted faulty journals show, and a seed must repeat its plan.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -139,6 +140,14 @@ describe('the judge of mails', () => {
     assert.deepEqual(verdict.violations, []);
     assert.deepEqual(verdict.unknown, [`a ${FIRST}`]);
   });
+});
+
+describe('plants', () => {
+  const folder = join(import.meta.dirname, '../chaos/plants');
+  for (const file of readdirSync(folder))
+    test(`fit the code: ${file}`, () => {
+      execFileSync('git', ['apply', '--check', join(folder, file)], { cwd: join(folder, '../..'), stdio: 'pipe' });
+    });
 });
 
 describe('a run', () => {
