@@ -9,6 +9,7 @@ import { createStorage, type Storage } from './adapters/storage.ts';
 import { createMailer, type Mailer } from './adapters/mailer.ts';
 import { createSlots } from './activities/lib/slots.ts';
 import { createActivities, type QueueActivities } from './activities/index.ts';
+import { createBackground } from './activities/lib/background.ts';
 import type { Config } from './config.ts';
 import { createDispatchBridge, type DispatchBridge } from './contracts/bridge.ts';
 import { type Clock, systemClock } from './contracts/clock.ts';
@@ -59,8 +60,10 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     clock,
   });
   const kinds = overrides.kinds ?? KINDS;
+  const background = createBackground(log);
   const activities = createActivities({
     store,
+    background,
     kinds,
     mailer,
     storage,
@@ -85,6 +88,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     templates,
     activities: overrides.extendActivities?.(activities, store) ?? activities,
     async [Symbol.asyncDispose]() {
+      await background.settled(config.shutdownGraceMs);
       await databases[Symbol.asyncDispose]();
     },
   };

@@ -22,6 +22,25 @@ describe('a mail', () => {
     assert.deepEqual(world.arrived(id), ['ada@example.com']);
   });
 
+  for (const canAsk of [true, false]) {
+    test(`to one recipient is one step of its workflow, where the mailbox can ${canAsk ? '' : 'not '}be asked`, async () => {
+      world.canAsk(canAsk);
+      const { id } = await world.send({ to: 'ada@example.com' });
+      await world.reaches(id, 'succeeded');
+      const { client } = world.core().serving.temporal;
+      const handle = client.workflow.getHandle(`email:${world.tenantId()}:${id}`);
+      assert.equal((await handle.result()).status, 'succeeded');
+      const { events } = await handle.fetchHistory();
+      assert.deepEqual(
+        [
+          events?.filter((event) => event.markerRecordedEventAttributes).length,
+          events?.some((event) => event.activityTaskScheduledEventAttributes),
+        ],
+        [1, false],
+      );
+    });
+  }
+
   test('to five is sent in five transactions with the same Message-ID, and nobody sees the bcc', async () => {
     const { id } = await world.send({
       to: ['a@example.com', 'A@example.com', 'b@example.com'],

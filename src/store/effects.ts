@@ -12,6 +12,16 @@ export interface EffectRef {
   readonly fence: number;
 }
 
+/** An effect that has no row yet, of work that has never run. */
+export interface FirstEffect {
+  readonly tenantId: string;
+  readonly rootId: string;
+  readonly operationId: string;
+  readonly key: string;
+  readonly step: string;
+  readonly digest: string;
+}
+
 export interface ClaimRequest {
   readonly tenantId: string;
   readonly operationId: string;
@@ -71,11 +81,17 @@ export function createEffectsStore(db: Kysely<Database>) {
     return rows[0]?.begun === true;
   }
 
+  /** Claim and compare-and-set in one, under fence 1. False as well when the effect has a row by now. */
+  async function beginFirst(first: FirstEffect, budgetMs: number, reaching?: Reaching): Promise<boolean> {
+    const now = reaching === undefined ? undefined : new Date(reaching.nowMs);
+    const parameters = JSON.stringify({ ...first, budgetMs, reaches: reaching?.reaches, now });
+    const { rows } = await sql<{ begun: boolean }>`select begin_first_effect(${parameters}::jsonb) as begun`.execute(db);
+    return rows[0]?.begun === true;
+  }
+
   /** Records the end of a sending or unknown effect. Returns the new fence, or undefined when somebody else settled it. */
   async function end(ref: EffectRef, how: EffectEnd): Promise<number | undefined> {
-    const { nowMs, ...rest } = how;
-    const parameters = JSON.stringify({ ...ref, ...rest, now: new Date(nowMs) });
-    const { rows } = await sql<{ fence: number | null }>`select end_effect(${parameters}::jsonb) as fence`.execute(db);
+    const { rows } = await sql<{ fence: number | null }>`select end_effect(${JSON.stringify(endOf(ref, how))}::jsonb) as fence`.execute(db);
     return rows[0]?.fence ?? undefined;
   }
 
@@ -94,7 +110,12 @@ export function createEffectsStore(db: Kysely<Database>) {
     );
   }
 
-  return { claim, begin, end, ofRoot };
+  return { claim, begin, beginFirst, end, ofRoot };
+}
+
+/** What the database is told of the end of an effect. */
+export function endOf(ref: EffectRef, { nowMs, ...how }: EffectEnd): Readonly<Record<string, unknown>> {
+  return { ...ref, ...how, now: new Date(nowMs) };
 }
 
 export type EffectsStore = ReturnType<typeof createEffectsStore>;

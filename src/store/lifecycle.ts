@@ -4,6 +4,7 @@ import type { Kind } from '../contracts/kinds.ts';
 import type { Closed, Opened, OperationStatus, Outcome, RunRef, TerminalStatus } from '../contracts/pure/operations.ts';
 import { TENANT_SUBJECT } from './audit.ts';
 import { withTenant } from './database.ts';
+import { type EffectEnd, endOf, type EffectRef } from './effects.ts';
 import { endingOfCancelled } from './endings.ts';
 import type { Database } from './schema.ts';
 
@@ -13,6 +14,8 @@ const LATE_CANCEL = 'operation.cancel.requested';
 export interface OpenedRow {
   readonly input: Readonly<Record<string, unknown>>;
   readonly createdAt: Date;
+  /** It has never run, and nobody refuses what the tenant sends: its effects may be claimed as they begin. */
+  readonly isFresh: boolean;
 }
 
 export interface Mark {
@@ -47,10 +50,12 @@ export function createLifecycleStore(db: Kysely<Database>) {
       status: OperationStatus;
       input: Readonly<Record<string, unknown>>;
       created_at: Date;
+      fresh: boolean;
     }>`select * from open_operation(${parameters}::jsonb)`.execute(db);
     const row = rows[0];
     if (row === undefined) throw new Error('open_operation gave no row');
-    return row.opened ? { opened: true, value: { input: row.input, createdAt: row.created_at } } : { opened: false, status: row.status };
+    if (!row.opened) return { opened: false, status: row.status };
+    return { opened: true, value: { input: row.input, createdAt: row.created_at, isFresh: row.fresh } };
   }
 
   /** A stored step that people see. Returns the status the row has now: `cancelling` stays what it is. */
@@ -65,21 +70,11 @@ export function createLifecycleStore(db: Kysely<Database>) {
 
   /** Ends the operation as the workflow says, unless a cancel would overtake an effect that is being sent. */
   async function close(request: CloseRequest): Promise<Closed> {
-    const { run, events = [], actor = 'workflow', details } = request;
+    const { run } = request;
     const wasStopped = request.outcome.status === 'cancelled' && request.outcome.result === undefined;
     const outcome = wasStopped ? await endingOfCancelled(db, request.kind, { ...run, now: new Date(run.nowMs) }) : request.outcome;
     const cancelRequested = request.cancelRequested === true || request.outcome.status === 'cancelled';
-    const parameters = parametersOf(run, {
-      status: outcome.status,
-      result: outcome.result ?? null,
-      error: 'error' in outcome ? outcome.error : null,
-      actor,
-      details,
-      cancelRequested,
-      eventId: uuidv7(),
-      auditId: uuidv7(),
-      events: events.map((event) => ({ ...event, id: uuidv7() })),
-    });
+    const parameters = parametersOf(run, closingOf({ ...request, outcome, cancelRequested }));
     const { rows } = await sql<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null; seconds: number }>`
       select * from close_operation(${parameters}::jsonb)`.execute(db);
     const row = rows[0];
@@ -88,7 +83,24 @@ export function createLifecycleStore(db: Kysely<Database>) {
     return row.closed ? { closed: true, status: row.status, seconds: row.seconds } : { closed: false, retryInMs: row.retry_in_ms ?? 0 };
   }
 
-  return { open, mark, close };
+  /** Ends the operation together with its only effect, in one transaction. Without a fence somebody else had settled the effect. */
+  async function closeWithEffect(request: CloseRequest, ref: EffectRef, how: EffectEnd): Promise<ClosedWithEffect> {
+    const parameters = parametersOf(request.run, { ...closingOf(request), effect: endOf(ref, how) });
+    const { rows } = await sql<{ fence: number | null; closed: boolean; seconds: number | null }>`
+      select * from finish_effect(${parameters}::jsonb)`.execute(db);
+    const row = rows[0];
+    if (row === undefined) throw new Error('finish_effect gave no row');
+    return { fence: row.fence ?? undefined, closed: row.closed, seconds: row.seconds ?? 0 };
+  }
+
+  return { open, mark, close, closeWithEffect };
+}
+
+export interface ClosedWithEffect {
+  readonly fence: number | undefined;
+  readonly closed: boolean;
+  /** From the operation's start to its end. */
+  readonly seconds: number;
 }
 
 export type LifecycleStore = ReturnType<typeof createLifecycleStore>;
@@ -104,6 +116,20 @@ async function recordLateCancel(db: Kysely<Database>, { tenantId, operationId, n
       where o.id = ${operationId} and o.cancel_requested_at is null and o.cancel_rejected is not null
         and not exists (select from audit_entry a where a.operation_id = o.id and a.action = ${LATE_CANCEL})`.execute(tx),
   );
+}
+
+function closingOf({ outcome, events = [], actor = 'workflow', details, cancelRequested = false }: CloseRequest) {
+  return {
+    status: outcome.status,
+    result: outcome.result ?? null,
+    error: 'error' in outcome ? outcome.error : null,
+    actor,
+    details,
+    cancelRequested,
+    eventId: uuidv7(),
+    auditId: uuidv7(),
+    events: events.map((event) => ({ ...event, id: uuidv7() })),
+  };
 }
 
 function parametersOf(run: RunRef, more: Readonly<Record<string, unknown>>): string {

@@ -1,7 +1,7 @@
 import { defineSignal, proxyActivities, proxyLocalActivities, setHandler } from '@temporalio/workflow';
-import type { EmailActivities, EmailProgress } from '../activities/email.ts';
+import type { EmailActivities } from '../activities/email.ts';
+import { type EmailProgress, outcomeOfEmail } from '../contracts/pure/email.ts';
 import type { Asked } from '../contracts/pure/messages.ts';
-import { outcomeOfEmail } from '../contracts/pure/email.ts';
 import type { OperationRef, Outcome } from '../contracts/pure/operations.ts';
 import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
 import { type OperationControl, runOperation } from './lib/operation.ts';

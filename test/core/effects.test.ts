@@ -6,7 +6,7 @@ import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import type { RunRef } from '../../src/contracts/pure/operations.ts';
 import { type Databases, openDatabases } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
-import { claimEffects, runEffect, settleEffect } from '../../src/activities/lib/effect.ts';
+import { claimEffects, runEffect, settleEffect, unclaimedEffects } from '../../src/activities/lib/effect.ts';
 import { createParty, type EffectWorld, startEffectWorld } from '../support/effect-world.ts';
 import { type GroundDatabase, useDatabase } from '../support/ground.ts';
 import { PROBE_KIND } from '../support/probe.ts';
@@ -56,6 +56,14 @@ async function open(retryOf?: string): Promise<RunRef> {
 /** One attempt in this process. */
 async function attempt(run: RunRef, how: { readonly canAsk?: boolean; readonly answer?: 'ok' | 'no' | 'lost' | 'busy' } = {}) {
   const [effect] = await claimEffects(store.effects, run, [STEP]);
+  assert.ok(effect !== undefined);
+  const party = createParty(world.url, { key: effect.key, budgetMs: BUDGET_MS, ...how });
+  return runEffect({ effects: store.effects, run, party, signal: new AbortController().signal, sleep: delay }, effect);
+}
+
+/** The same, of work that has never run. */
+async function firstAttempt(run: RunRef, how: { readonly canAsk?: boolean; readonly answer?: 'ok' | 'lost' } = {}) {
+  const [effect] = unclaimedEffects(run, [STEP]);
   assert.ok(effect !== undefined);
   const party = createParty(world.url, { key: effect.key, budgetMs: BUDGET_MS, ...how });
   return runEffect({ effects: store.effects, run, party, signal: new AbortController().signal, sleep: delay }, effect);
@@ -143,6 +151,57 @@ describe('an effect', () => {
     const standings = await Promise.all(Array.from({ length: 20 }, () => attempt(run, { canAsk: true })));
     assert.ok(standings.includes('done'), standings.join());
     assert.equal(world.countOf(run.rootId), 1);
+  });
+});
+
+describe('an effect of work that has never run', () => {
+  test('is claimed as it begins, and later attempts find it done', async () => {
+    const run = await open();
+    assert.equal(await firstAttempt(run), 'done');
+    assert.equal(await attempt(run), 'done');
+    assert.deepEqual(await stateOf(run), [{ state: 'done', generation: 1 }]);
+    assert.equal(world.countOf(run.rootId), 1);
+  });
+
+  test('begins in one of 20 attempts at once', async () => {
+    const run = await open();
+    const standings = await Promise.all(Array.from({ length: 20 }, () => firstAttempt(run)));
+    assert.deepEqual(standings.toSorted(), ['done', ...Array.from({ length: 19 }, () => 'pending')]);
+    assert.equal(world.countOf(run.rootId), 1);
+  });
+
+  test('does not begin when another attempt has claimed it, or when the operation has ended', async () => {
+    const claimed = await open();
+    await claimEffects(store.effects, claimed, [STEP]);
+    assert.equal(await firstAttempt(claimed), 'pending');
+    const ended = await open();
+    assert.ok((await store.lifecycle.close({ run: ended, outcome: { status: 'cancelled' } })).closed);
+    assert.equal(await firstAttempt(ended), 'pending');
+    assert.deepEqual([await stateOf(claimed), await stateOf(ended)], [[{ state: 'claimed', generation: 1 }], []]);
+    assert.deepEqual([world.countOf(claimed.rootId), world.countOf(ended.rootId)], [0, 0]);
+  });
+
+  test('whose reply was lost is asked for, not repeated', async () => {
+    const run = await open();
+    assert.equal(await firstAttempt(run, { answer: 'lost', canAsk: true }), 'done');
+    assert.equal(world.countOf(run.rootId), 1);
+  });
+
+  test('ends together with its operation, and with nothing when somebody else has settled it or another run has the operation', async () => {
+    const run = await open();
+    const key = `${run.rootId}/${STEP.step}#1`;
+    const first = { tenantId: 'shop', rootId: run.rootId, operationId: run.operationId, key, ...STEP };
+    assert.ok(await store.effects.beginFirst(first, BUDGET_MS));
+    const done = { state: 'done', nowMs: Date.now() } as const;
+    const closing = { run, outcome: { status: 'succeeded', result: {} } } as const;
+    const strange = await store.lifecycle.closeWithEffect(closing, { tenantId: 'shop', key, fence: 7 }, done);
+    assert.deepEqual([strange.fence, strange.closed], [undefined, false]);
+    assert.equal((await store.operations.get('shop', run.operationId))?.status, 'running');
+    const other = { ...closing, run: { ...run, runId: 'another' } };
+    const ended = await store.lifecycle.closeWithEffect(other, { tenantId: 'shop', key, fence: 1 }, done);
+    assert.deepEqual([ended.fence, ended.closed], [2, false]);
+    assert.equal((await store.operations.get('shop', run.operationId))?.status, 'running');
+    assert.deepEqual(await stateOf(run), [{ state: 'done', generation: 1 }]);
   });
 });
 

@@ -74,6 +74,8 @@ export interface Post {
 
 /** Told of what each try shows. */
 export interface Watch {
+  /** The next byte is irrevocable. */
+  onBegun(): void;
   /** To be tried again later. */
   onPutOff(): void;
   /** Nothing was tried: the whole route is paused. */
@@ -100,7 +102,12 @@ export function partyOf(post: Post, watch: Watch): EffectParty {
         return { state: 'not_done' };
       }
       const { address } = planned(effect);
-      const report = await session.deliver({ mail: mailFor(address), recipient: address, beforeBody: begin, signal });
+      const beforeBody = async (): Promise<number> => {
+        const deadline = await begin();
+        watch.onBegun();
+        return deadline;
+      };
+      const report = await session.deliver({ mail: mailFor(address), recipient: address, beforeBody, signal });
       watch.onReport(report);
       const sent = sentOf(report);
       // Not at once: a server that lost one answer may lose the next.

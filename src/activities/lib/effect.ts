@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { PlannedEffect, Reach } from '../../contracts/kinds.ts';
 import type { RunRef } from '../../contracts/pure/operations.ts';
-import type { EffectEnd, EffectRow, EffectsStore } from '../../store/effects.ts';
+import type { EffectEnd, EffectRef, EffectRow, EffectsStore } from '../../store/effects.ts';
 
 type Facts = Readonly<Record<string, unknown>>;
 
@@ -46,7 +46,14 @@ export interface EffectContext {
   readonly signal: AbortSignal;
   /** Waits, heartbeating; rejects when aborted. */
   readonly sleep: (ms: number) => Promise<void>;
+  /** Records how an effect ended, where more than that may belong into the same transaction; default: that alone. */
+  readonly record?: ((ref: EffectRef, how: EffectEnd) => Promise<number | undefined>) | undefined;
 }
+
+/** The fence of an effect that has no row yet. */
+const UNCLAIMED = 0;
+/** Another attempt may be going on in a living process, and may end well before its time is up. */
+const LOOK_EVERY_MS = 500;
 
 /** Raised by `begin` when another attempt holds the effect by now, or the operation has ended. */
 class EffectLostError extends Error {
@@ -64,6 +71,30 @@ export async function claimEffects(effects: EffectsStore, run: RunRef, planned: 
     throw ApplicationFailure.nonRetryable('An effect of this operation was done with another input.', 'AlreadyDone');
   }
   return rows;
+}
+
+/**
+ * The effects of work that has never run: nothing has to be claimed before it begins, so that each is claimed as it begins and costs one
+ * transaction less.
+ */
+export function unclaimedEffects(run: RunRef, planned: readonly PlannedEffect[]): EffectRow[] {
+  const now = new Date(run.nowMs);
+  return planned.map(({ step, digest }) => ({
+    tenant_id: run.tenantId,
+    key: `${run.rootId}/${step}#1`,
+    root_id: run.rootId,
+    operation_id: run.operationId,
+    step,
+    generation: 1,
+    state: 'claimed',
+    fence: UNCLAIMED,
+    until: null,
+    request_digest: digest,
+    response: null,
+    created_at: now,
+    updated_at: now,
+    repeats: 0,
+  }));
 }
 
 async function claimOrFail(effects: EffectsStore, run: RunRef, planned: readonly PlannedEffect[]): Promise<EffectRow[]> {
@@ -107,6 +138,7 @@ export async function runEffect(context: EffectContext, effect: EffectRow): Prom
 export async function settleEffect(context: EffectContext, effect: EffectRow): Promise<Standing> {
   if (effect.state !== 'sending' && effect.state !== 'unknown') return effect.state === 'claimed' ? 'pending' : effect.state;
   const answer = await ask(context, effect);
+  if (answer === 'settled') return 'sending';
   const isRepeated = answer === 'unknown' && context.party.ask === undefined && context.party.repeats?.(effect) === true;
   const state = answer === 'accepted' ? 'done' : answer === 'absent' || isRepeated ? 'claimed' : 'unknown';
   if (state === 'unknown' && effect.state === 'unknown') return 'unknown';
@@ -117,14 +149,27 @@ export async function settleEffect(context: EffectContext, effect: EffectRow): P
 }
 
 /** That it happened can be believed at once; that it did not, only when nobody can still be at it. */
-async function ask(context: EffectContext, effect: EffectRow): Promise<'accepted' | 'absent' | 'unknown'> {
+async function ask(context: EffectContext, effect: EffectRow): Promise<'accepted' | 'absent' | 'unknown' | 'settled'> {
   const { party } = context;
   const settledAtMs = effect.until === null ? 0 : effect.until.getTime() + party.settleMs;
   if (settledAtMs > Date.now()) {
     if ((await party.ask?.(effect)) === 'accepted') return 'accepted';
-    await waitUntil(context, settledAtMs);
+    if (await settlesBefore(context, effect, settledAtMs)) return 'settled';
   }
   return (await party.ask?.(effect)) ?? 'unknown';
+}
+
+/**
+ * Waits until the database's clock, which wrote the instant, has passed it; both clocks are ours, and `settleMs` covers their difference.
+ * True as soon as whoever is at the effect has settled it.
+ */
+async function settlesBefore({ effects, run, sleep }: EffectContext, effect: EffectRow, instantMs: number): Promise<boolean> {
+  for (let leftMs = instantMs - Date.now(); leftMs > 0; leftMs = instantMs - Date.now()) {
+    await sleep(Math.min(leftMs, LOOK_EVERY_MS));
+    const now = (await effects.ofRoot(run.tenantId, run.rootId)).find(({ step }) => step === effect.step);
+    if (now !== undefined && (now.key !== effect.key || now.fence !== effect.fence)) return true;
+  }
+  return false;
 }
 
 async function sendAnew(context: EffectContext, effect: EffectRow): Promise<Standing> {
@@ -139,46 +184,62 @@ function planOf({ party }: EffectContext, effect: EffectRow): PlannedEffect {
 }
 
 async function send(context: EffectContext, effect: EffectRow): Promise<Standing> {
-  const { party, effects, signal } = context;
-  let hasBegun = false;
+  const { party, signal } = context;
+  let beginning: Promise<boolean> | undefined;
   const begin = async (): Promise<number> => {
     signal.throwIfAborted();
     // Read before the row is written, so that the sender's time is up no later than the row says.
     const deadline = performance.now() + party.budgetMs;
-    const reaches = party.reaches?.(effect);
-    const reaching = reaches === undefined ? undefined : { reaches, nowMs: context.run.nowMs };
-    hasBegun = await effects.begin(refOf(effect), party.budgetMs, reaching);
-    if (!hasBegun) throw new EffectLostError('another attempt holds this effect, its operation has ended, or nobody may be reached by it');
+    beginning = beginEffect(context, effect);
+    if (!(await beginning))
+      throw new EffectLostError('another attempt holds this effect, its operation has ended, or nobody may be reached by it');
     return deadline;
   };
   const sent = await party.send(effect, begin);
+  // A sender who gave up waiting for `begin` may have the effect all the same.
+  const hasBegun = (await beginning?.catch(() => false)) ?? false;
+  const held = hasBegun && effect.fence === UNCLAIMED ? { ...effect, fence: UNCLAIMED + 1 } : effect;
+  if (held.fence === UNCLAIMED) return recordUnclaimed(context, held, sent);
   switch (sent.state) {
     case 'done':
     case 'refused':
-      return (await end(context, effect, sent)) === undefined ? 'sending' : sent.state;
+      return (await end(context, held, sent)) === undefined ? 'sending' : sent.state;
     case 'not_done':
-      if (hasBegun || sent.response !== undefined) await end(context, effect, { ...sent, state: 'claimed' });
+      if (hasBegun || sent.response !== undefined) await end(context, held, { ...sent, state: 'claimed' });
       return 'pending';
     case 'ambiguous': {
       // Not cut short by a cancel: else the operation would wait until the sender's time has run out.
       await delay(party.settleMs);
       // The sender is done with it, so nobody has to wait for its time to run out.
-      return settleEffect(context, { ...effect, state: 'sending', until: null });
+      return settleEffect(context, { ...held, state: 'sending', until: null });
     }
   }
 }
 
+function beginEffect({ effects, party, run }: EffectContext, effect: EffectRow): Promise<boolean> {
+  const reaches = party.reaches?.(effect);
+  const reaching = reaches === undefined ? undefined : { reaches, nowMs: run.nowMs };
+  if (effect.fence !== UNCLAIMED) return effects.begin(refOf(effect), party.budgetMs, reaching);
+  const { tenant_id: tenantId, root_id: rootId, operation_id: operationId, key, step, request_digest: digest } = effect;
+  return effects.beginFirst({ tenantId, rootId, operationId, key, step, digest }, party.budgetMs, reaching);
+}
+
+/** What the other side said before anything had begun is kept in a row, which is claimed for that. */
+async function recordUnclaimed(context: EffectContext, effect: EffectRow, sent: Sent): Promise<Standing> {
+  if (!('response' in sent) || sent.response === undefined) return 'pending';
+  const [claimed] = await claimEffects(context.effects, context.run, [planOf(context, effect)]);
+  if (claimed?.state !== 'claimed') return claimed?.state === 'refused' ? 'refused' : 'sending';
+  const state = sent.state === 'refused' ? 'refused' : 'claimed';
+  const fence = await end(context, claimed, { ...sent, state });
+  if (fence === undefined) return 'sending';
+  return state === 'refused' ? 'refused' : 'pending';
+}
+
 function end(context: EffectContext, effect: EffectRow, how: Omit<EffectEnd, 'nowMs' | 'operationId'>): Promise<number | undefined> {
-  const { operationId, nowMs } = context.run;
-  return context.effects.end(refOf(effect), { ...how, operationId, nowMs });
+  const { effects, run, record = effects.end } = context;
+  return record(refOf(effect), { ...how, operationId: run.operationId, nowMs: run.nowMs });
 }
 
 function refOf(effect: EffectRow) {
   return { tenantId: effect.tenant_id, key: effect.key, fence: effect.fence };
-}
-
-/** Until the database's clock, which wrote the instant, has passed it; both clocks are ours, and `settleMs` covers their difference. */
-async function waitUntil({ sleep }: EffectContext, instantMs: number): Promise<void> {
-  const waitMs = instantMs - Date.now();
-  if (waitMs > 0) await sleep(waitMs);
 }

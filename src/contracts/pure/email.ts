@@ -16,6 +16,20 @@ export interface EmailStanding {
   readonly isExpired: boolean;
 }
 
+/** What a step of a mail tells the workflow. */
+export interface EmailProgress extends EmailStanding {
+  readonly createdAtMs: number;
+  /** The server put recipients off: wait before the next try. */
+  readonly isPutOff: boolean;
+  /** The mail server wants no mail for a while, whoever's it is. Not this mail's fault, so its own delays do not grow. */
+  readonly held?: {
+    readonly forMs: number;
+    /** 0 to 1: where among all that wait this one goes on, so that they do not come all at once. */
+    readonly spread: number;
+  };
+  readonly expiresAtMs?: number;
+}
+
 /** How a mail's operation ends when nothing more is done for it: as the worst that became of one of its recipients. */
 export function outcomeOfEmail(standing: EmailStanding): Outcome {
   const { messageId, sent, refused, suppressed, unknown, pending, cancelled = 0, isExpired } = standing;

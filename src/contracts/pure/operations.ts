@@ -37,6 +37,9 @@ export type Outcome =
 /** Answer of an opening activity: the row is ours, with what its first step found; or there is nothing to do, and why. */
 export type Opened<T> = { readonly opened: true; readonly value: T } | { readonly opened: false; readonly status: OperationStatus };
 
+/** The same of a first step that may have been all there was to do: then it has closed the row as well. */
+export type FirstStep<T> = Opened<T> | { readonly opened: true; readonly ended: Outcome };
+
 /** Answer of a closing activity. Not closed while one of the operation's effects is still being sent. */
 export type Closed =
   | { readonly closed: true; readonly status: TerminalStatus; /** From its start to its end. */ readonly seconds: number }

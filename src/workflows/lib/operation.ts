@@ -21,7 +21,7 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 import type { OperationActivities } from '../../activities/operations.ts';
 import { FAILURES } from '../../contracts/pure/failures.ts';
 import { type Asked, MESSAGES } from '../../contracts/pure/messages.ts';
-import type { Opened, OperationError, OperationRef, Outcome, RunRef } from '../../contracts/pure/operations.ts';
+import type { FirstStep, OperationError, OperationRef, Outcome, RunRef } from '../../contracts/pure/operations.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/pure/search-attributes.ts';
 import { PROFILES } from './profiles.ts';
 
@@ -42,8 +42,8 @@ export interface OperationView {
 
 /** What a feature's workflow is made of; everything around it is the same for all. */
 export interface OperationPlan<T> {
-  /** An activity that opens the row and, in the same go, does the first step. */
-  readonly open: (run: RunRef) => Promise<Opened<T>>;
+  /** An activity that opens the row and, in the same go, does the first step; when that was all, it closes the row as well. */
+  readonly open: (run: RunRef) => Promise<FirstStep<T>>;
   /** The work itself. Throws a Temporal failure, or returns how the operation ended. */
   readonly run: (first: T, control: OperationControl) => Promise<Outcome>;
   /** Finds out what became of effects that are still `sending`, when closing as cancelled must wait for them. */
@@ -73,6 +73,7 @@ export interface WaitRequest {
  * The frame of every operation's workflow: opens the row under this run, runs the plan, closes the row with how it ended.
  *
  * - Losing the opening compare-and-set ends the workflow without an effect.
+ * - A first step that was all there was to do has closed the row itself; nothing follows.
  * - A cancel stops the plan at its next step; the row is closed as cancelled once no effect is being sent any more.
  * - Failures that Temporal knows end the operation as `failed`; any other error is a bug, and stops the workflow task so that it can
  *   be mended and goes on.
@@ -82,18 +83,23 @@ export interface WaitRequest {
 export async function runOperation<T>(ref: OperationRef, plan: OperationPlan<T>): Promise<Outcome | { readonly status: 'not_opened' }> {
   const control = createControl(ref);
   const opened = await CancellationScope.nonCancellable(() => plan.open(control.run()));
-  if (!opened.opened) {
-    await condition(allHandlersFinished);
-    return { status: 'not_opened' };
+  if (!opened.opened || 'ended' in opened) {
+    await handlersFinished();
+    return opened.opened ? opened.ended : { status: 'not_opened' };
   }
   const outcome = await outcomeOf(() => plan.run(opened.value, control));
   const isCancelRequested = CancellationScope.current().consideredCancelled;
   await CancellationScope.nonCancellable(async () => {
-    await condition(allHandlersFinished);
+    await handlersFinished();
     await close({ run: control.run, plan, outcome, isCancelRequested });
-    await condition(allHandlersFinished);
+    await handlersFinished();
   });
   return outcome;
+}
+
+/** Waits only when there is something to wait for: every promise in a workflow costs the worker the trace of its stack. */
+async function handlersFinished(): Promise<void> {
+  if (!allHandlersFinished()) await condition(allHandlersFinished);
 }
 
 function createControl(ref: OperationRef): OperationControl {
