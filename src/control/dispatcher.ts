@@ -40,6 +40,8 @@ export function startDispatcher(deps: DispatcherDeps): RunningDispatcher {
   const turns = startJob({ name: 'dispatch', everyMs: pollMs, log, turn: dispatchDue });
 
   async function dispatchDue(): Promise<boolean> {
+    // A message can not go out before the start of its workflow is marked. With many starts waiting, turns follow each other anyway.
+    if (!isBehind) await marks.flush();
     const limit = Math.min(gate.free(), PER_TURN);
     if (limit <= 0) return false;
     const items = await store.takeDue({ limit, now: clock(), leaseMs: LEASE_MS });

@@ -129,7 +129,7 @@ async function list(db: Kysely<Database>, { tenantId, filter, page }: ListReques
     if (kind !== undefined && others.length === 0) query = query.where('kind', '=', kind);
     else if (filter.kinds !== undefined) query = query.where(sql<boolean>`kind = any(${[...filter.kinds]}::text[])`);
     if (filter.status !== undefined) query = query.where('status', '=', filter.status);
-    if (filter.tag !== undefined) query = query.where(sql<boolean>`tags @> array[${filter.tag}]::text[]`);
+    if (filter.tag !== undefined) query = query.where(sql<boolean>`tags <> '{}' and tags @> array[${filter.tag}]::text[]`);
     if (filter.ownerSubject !== undefined) query = query.where('owner_subject', '=', filter.ownerSubject);
     if (filter.resources !== undefined) {
       query = query.where(

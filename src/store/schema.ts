@@ -171,6 +171,7 @@ interface StreamTable {
   seq: ColumnType<number, number, number>;
   progress: NullableJson<JsonRecord>;
   ended: ColumnType<boolean, boolean | undefined, boolean>;
+  watched_until: Date | null;
 }
 
 interface StreamEventTable {

@@ -21,6 +21,8 @@ export interface StreamRead {
 }
 
 const CHANNEL = 'nightshift_stream';
+/** For so long changes of a stream are told to listeners. */
+const WATCH_S = 60;
 
 export function createStreamsStore(databases: Databases) {
   const db: Kysely<Database> = databases.app;
@@ -54,10 +56,29 @@ export function createStreamsStore(databases: Databases) {
       const value = JSON.stringify(progress);
       await tx.updateTable('stream').set({ progress: value }).where('id', '=', streamId).execute();
       await tx.updateTable('operation').set({ progress: value }).where('id', '=', streamId).execute();
-      await sql`select pg_notify(${CHANNEL}, ${streamId})`.execute(tx);
+      await sql`select pg_notify(${CHANNEL}, ${streamId}) from stream where id = ${streamId} and watched_until > clock_timestamp()`.execute(
+        tx,
+      );
     });
   }
 
+  /** From now on, for a minute, changes of these streams are told to listeners. What came before must be read. */
+  async function watch(tenantId: string, streamIds: readonly string[]): Promise<void> {
+    await withTenant(db, tenantId, (tx) =>
+      tx
+        .updateTable('stream')
+        .set({ watched_until: sql<Date>`clock_timestamp() + make_interval(secs => ${WATCH_S})` })
+        .where('id', 'in', [...streamIds])
+        .execute(),
+    );
+  }
+
+  return { read, setProgress, watch, listen: createListen(databases) };
+}
+
+export type StreamsStore = ReturnType<typeof createStreamsStore>;
+
+function createListen(databases: Databases) {
   /**
    * Listens for changed streams on a connection of its own until it is closed. Resolves once it listens.
    * `onEnd` is called once when the connection is lost: what changed meanwhile was not heard.
@@ -84,7 +105,5 @@ export function createStreamsStore(databases: Databases) {
     };
   }
 
-  return { read, setProgress, listen };
+  return listen;
 }
-
-export type StreamsStore = ReturnType<typeof createStreamsStore>;

@@ -22,34 +22,7 @@ export interface Attempt {
 export function createTimelineStore(db: Kysely<Database>) {
   /** Inserts or completes attempts, all of one tenant. */
   async function write(tenantId: string, attempts: readonly Attempt[]): Promise<void> {
-    await withTenant(db, tenantId, async (tx) => {
-      await sql`set local synchronous_commit = off`.execute(tx);
-      await tx
-        .insertInto('timeline')
-        .values(
-          attempts.map((attempt) => ({
-            id: attempt.id,
-            tenant_id: tenantId,
-            operation_id: attempt.operationId,
-            run_id: attempt.runId,
-            activity_id: attempt.activityId,
-            activity: attempt.activity,
-            attempt: attempt.attempt,
-            started_at: attempt.startedAt,
-            finished_at: attempt.finishedAt ?? null,
-            outcome: attempt.outcome ?? null,
-            error: attempt.error === undefined ? null : JSON.stringify(attempt.error),
-          })),
-        )
-        .onConflict((conflict) =>
-          conflict.column('id').doUpdateSet((row) => ({
-            finished_at: row.ref('excluded.finished_at'),
-            outcome: row.ref('excluded.outcome'),
-            error: row.ref('excluded.error'),
-          })),
-        )
-        .execute();
-    });
+    await sql`select write_timeline(${JSON.stringify({ tenantId, attempts })}::jsonb)`.execute(db);
   }
 
   async function list(tenantId: string, operationId: string): Promise<TimelineRow[]> {

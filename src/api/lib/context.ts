@@ -27,7 +27,7 @@ export interface FileSettings {
 
 export interface StreamHub {
   /** Calls back on every change of the stream, and now and then without one. Returns the way to stop it. */
-  subscribe(streamId: string, onChange: () => void): () => void;
+  subscribe(stream: { readonly tenantId: string; readonly id: string }, onChange: () => void): () => void;
 }
 
 export interface Preparing {

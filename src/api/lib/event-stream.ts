@@ -53,7 +53,7 @@ async function run(ctx: ApiContext, request: StreamRequest, response: Response):
   const guard = createGuard(ctx, request.auth);
   const stop = AbortSignal.any([closed.signal, ctx.shuttingDown, guard.signal]);
   const latch = createLatch();
-  const unsubscribe = ctx.hub.subscribe(request.streamId, latch.raise);
+  const unsubscribe = ctx.hub.subscribe({ tenantId: request.auth.tenantId, id: request.streamId }, latch.raise);
   const heartbeat = setInterval(() => void (response.writableNeedDrain || response.write(': heartbeat\n\n')), HEARTBEAT_MS);
   try {
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' });

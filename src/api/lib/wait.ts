@@ -18,7 +18,7 @@ export async function waitForEnd(
   const stop = AbortSignal.any([options.gone, ctx.shuttingDown]);
   const until = performance.now() + options.waitMs;
   const latch = createLatch();
-  const unsubscribe = ctx.hub.subscribe(row.id, latch.raise);
+  const unsubscribe = ctx.hub.subscribe({ tenantId: row.tenant_id, id: row.id }, latch.raise);
   try {
     let current = row;
     do {

@@ -74,38 +74,9 @@ export function createDispatchStore(db: Kysely<Database>): DispatchStore {
 
 async function takeDue(db: Kysely<Database>, { limit, now, leaseMs }: TakeRequest): Promise<DispatchItem[]> {
   const leaseUntil = new Date(now.getTime() + leaseMs);
-  // Walks the index tenant by tenant, urgency by urgency, so that the cost does not grow with what is not due or with one tenant's backlog.
   const { rows } = await sql<DueRow>`
-    with recursive tenants as (
-      (select tenant_id from dispatch where delivered_at is null order by tenant_id limit 1)
-      union all
-      select (select d.tenant_id from dispatch d where d.delivered_at is null and d.tenant_id > t.tenant_id order by d.tenant_id limit 1)
-      from tenants t where t.tenant_id is not null
-    ),
-    due as (
-      select d.id, d.priority, row_number() over (partition by d.tenant_id order by d.priority, d.due_at) as turn, d.due_at
-      from tenants t
-      cross join generate_series(1, 5) as urgency
-      cross join lateral (
-        select id, tenant_id, priority, due_at from dispatch
-        where delivered_at is null and tenant_id = t.tenant_id and priority = urgency and due_at <= ${now}::timestamptz
-          and (lease_until is null or lease_until <= ${now}::timestamptz)
-        order by due_at limit ${limit}
-      ) d
-      where t.tenant_id is not null
-    ),
-    chosen as (
-      select d.id from dispatch d join (select id, turn, priority, due_at from due order by turn, priority, due_at limit ${limit}) pick using (id)
-      where d.delivered_at is null and (d.lease_until is null or d.lease_until <= ${now}::timestamptz)
-        -- One workflow's rows go out in the order in which they were written.
-        and not exists (select from dispatch older where older.workflow_id = d.workflow_id and older.delivered_at is null and older.id < d.id)
-      order by pick.turn, pick.priority, pick.due_at
-      for update of d skip locked
-    )
-    update dispatch set lease_until = ${leaseUntil}::timestamptz, attempts = attempts + 1 from chosen where dispatch.id = chosen.id
-    returning dispatch.id, tenant_id, operation_id, workflow_id, workflow_type, task_queue, verb, name, payload, priority, attempts`.execute(
-    db,
-  );
+    select id, tenant_id, operation_id, workflow_id, workflow_type, task_queue, verb, name, payload, priority, attempts
+    from take_due_dispatches(${limit}, ${now}::timestamptz, ${leaseUntil}::timestamptz)`.execute(db);
   return rows.map(toItem);
 }
 

@@ -13,23 +13,8 @@ export interface EventPositionsStore {
 export function createEventPositionsStore(db: Kysely<Database>): EventPositionsStore {
   return {
     async assign(limit) {
-      return db.transaction().execute(async (tx) => {
-        const counter = await tx.selectFrom('event_position').select('position').forUpdate().skipLocked().executeTakeFirst();
-        if (counter === undefined) return 0;
-        const { rows } = await sql<{ count: number }>`
-          with fresh as (
-            select id, row_number() over (order by created_at, id) as turn from event where position is null order by created_at, id limit ${limit}
-          ), given as (
-            update event set position = ${counter.position}::bigint + fresh.turn from fresh where event.id = fresh.id returning 1
-          ) select count(*)::int as count from given`.execute(tx);
-        const count = rows[0]?.count ?? 0;
-        if (count > 0)
-          await tx
-            .updateTable('event_position')
-            .set({ position: counter.position + count })
-            .execute();
-        return count;
-      });
+      const { rows } = await sql<{ count: number }>`select assign_event_positions(${limit}) as count`.execute(db);
+      return rows[0]?.count ?? 0;
     },
   };
 }
