@@ -58,6 +58,18 @@ describe('the workflow bundle', async () => {
     );
   });
 
+  it('keeps nothing from one workflow to the next: its modules are evaluated once for all of them', () => {
+    const modules = trackedFiles().filter((file) => /^src\/(workflows|contracts\/pure)\/.*\.ts$/.test(file));
+    const state = /^(export )?(let|var) |^(export )?const \w+(: [^=]+)? = (new (Map|Set|WeakMap|WeakSet|Array)\b|\[\];|\{\};)/m;
+    assert.ok(modules.length > 5);
+    assert.deepEqual(
+      modules.filter((file) => state.test(readText(file))),
+      [],
+    );
+    assert.match('let seen = 0;', state);
+    assert.match('const seen = new Map<string, number>();', state);
+  });
+
   it(`stays under ${MAX_BUNDLE_BYTES / 1024} KiB`, () => {
     assert.ok(script.length < MAX_BUNDLE_BYTES, `${Math.ceil(script.length / 1024)} KiB`);
   });

@@ -66,6 +66,8 @@ export async function bundleWorkflows(workflowsPath = WORKFLOWS_PATH): Promise<s
   const { code } = await bundleWorkflowCode({
     workflowsPath,
     workflowInterceptorModules: [WORKFLOW_INTERCEPTORS_PATH],
+    // Evaluated once, not once a workflow. Nothing of them may be kept from one workflow to the next: a test looks for module state.
+    preloadModules: ['@temporalio/workflow', WORKFLOW_INTERCEPTORS_PATH, workflowsPath],
   });
   return code;
 }

@@ -63,10 +63,12 @@ function requireJsonType(request: IncomingMessage): void {
 }
 
 async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  const tooLarge = new HttpProblem('payload_too_large', `The body is larger than the ${limitBytes} bytes that this route takes.`);
+  // Made only when needed: an error costs its stack.
+  const tooLarge = (): HttpProblem =>
+    new HttpProblem('payload_too_large', `The body is larger than the ${limitBytes} bytes that this route takes.`);
   if (Number(request.headers['content-length'] ?? 0) > limitBytes) {
     discard(request);
-    throw tooLarge;
+    throw tooLarge();
   }
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
@@ -77,13 +79,15 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
     if (sizeBytes <= limitBytes) return;
     request.off('data', onData);
     discard(request);
-    reject(tooLarge);
+    reject(tooLarge());
   };
   request.on('data', onData);
   const timer = setTimeout(() => reject(tooSlow()), BODY_TIMEOUT_MS);
   request.once('end', () => resolve(Buffer.concat(chunks)));
   request.once('error', reject);
-  request.once('close', () => reject(new HttpProblem('malformed_request', 'The connection ended before the body was complete.')));
+  request.once('close', () => {
+    if (!request.complete) reject(new HttpProblem('malformed_request', 'The connection ended before the body was complete.'));
+  });
   return promise.finally(() => clearTimeout(timer));
 }
 

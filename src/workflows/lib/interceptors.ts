@@ -21,7 +21,7 @@ export function interceptors(): WorkflowInterceptors {
     if (ref !== undefined) await recordMessage({ ref, type, name, asked: first, nowMs: Date.now() });
   };
   const inbound: WorkflowInboundCallsInterceptor = {
-    async execute(input: WorkflowExecuteInput, next: Next<WorkflowInboundCallsInterceptor, 'execute'>) {
+    execute(input: WorkflowExecuteInput, next: Next<WorkflowInboundCallsInterceptor, 'execute'>) {
       ref = operationRef(input.args[0]);
       return next(input);
     },
