@@ -37,6 +37,17 @@ export interface Config {
   readonly mail: { readonly smtpUrl: string | undefined; readonly lookupUrl: string | undefined; readonly from: string };
   /** Undefined where no account is set. */
   readonly payments: StripeAccount | undefined;
+  readonly checkout: {
+    readonly paymentReturnUrl: string;
+    readonly payWithinMs: number;
+    readonly reconcilePaymentsMs: number;
+    readonly shopName: string;
+    readonly shopTenant: string;
+    readonly shopTimeZone: string;
+    readonly cartReminderDelaysMs: readonly number[];
+    readonly cartRecoveryUrl: string;
+    readonly cartExpiresMs: number;
+  };
   /** A URL whose scheme chooses the driver. */
   readonly storageUrl: string;
   readonly files: {
@@ -96,6 +107,8 @@ export class ConfigError extends Error {
 }
 
 const MEBIBYTE_BYTES = 1024 * 1024;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** The environment of this process, with a `.env` file of the working directory under it when there is one. */
 export function readEnvironment(): Environment {
@@ -147,6 +160,7 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
       from: set.MAIL_FROM ?? 'Nightshift <no-reply@localhost>',
     }),
     payments: stripeAccount(set),
+    checkout: checkoutOf(set, set.PUBLIC_URL ?? localUrl(host, apiPort)),
     storageUrl: set.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
     files: Object.freeze(filesOf(set)),
     egressTargets: set.EGRESS_TARGETS ?? {},
@@ -199,6 +213,20 @@ export function loadLaunchSettings(environment: Environment = readEnvironment())
     shutdownGraceMs: set.SHUTDOWN_GRACE ?? 10_000,
     environment,
   };
+}
+
+function checkoutOf(set: Settings, publicUrl: string): Config['checkout'] {
+  return Object.freeze({
+    paymentReturnUrl: set.PAYMENT_RETURN_URL ?? `${publicUrl}/shop`,
+    payWithinMs: set.PAY_WITHIN ?? 30 * MINUTE_MS,
+    reconcilePaymentsMs: set.RECONCILE_PAYMENTS ?? 5 * MINUTE_MS,
+    shopName: set.SHOP_NAME ?? 'Nightshift shop',
+    shopTenant: set.SHOP_TENANT ?? 'default',
+    shopTimeZone: set.SHOP_TIME_ZONE ?? 'UTC',
+    cartReminderDelaysMs: set.CART_REMINDERS ?? [60 * MINUTE_MS, DAY_MS, 3 * DAY_MS],
+    cartRecoveryUrl: set.CART_RECOVERY_URL ?? `${publicUrl}/shop`,
+    cartExpiresMs: set.CART_EXPIRES ?? 30 * DAY_MS,
+  });
 }
 
 /** Where a browser on this machine reaches what listens on this address. */

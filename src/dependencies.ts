@@ -1,12 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import type { Catalogue } from './adapters/catalogue.ts';
+import { createDemoFulfilment } from './adapters/fulfilment-demo.ts';
+import type { Fulfilment } from './adapters/fulfilment.ts';
+import { createUnsetPayments } from './adapters/payments-unset.ts';
+import { createPayments, type Payments } from './adapters/payments.ts';
 import { createTemplateFolder } from './adapters/templates-folder.ts';
 import type { EmailTemplates } from './adapters/templates.ts';
 import { createAntivirus } from './adapters/antivirus.ts';
 import { createFileChecker, type FileChecker } from './adapters/file-checker.ts';
 import { createStorage, type Storage } from './adapters/storage.ts';
 import { createMailer, type Mailer } from './adapters/mailer.ts';
+import { createPaymentSync, type PaymentSync } from './activities/checkout/sync.ts';
 import { createSlots } from './activities/lib/slots.ts';
 import { createActivities, type QueueActivities } from './activities/index.ts';
 import { createBackground } from './activities/lib/background.ts';
@@ -16,6 +22,7 @@ import { type Clock, systemClock } from './contracts/clock.ts';
 import { KINDS, type Kinds } from './contracts/kinds.ts';
 import { createLog } from './log.ts';
 import { countClosed, createMetrics, type Metrics } from './metrics.ts';
+import { viewOf } from './store/checkout/orders.ts';
 import { openDatabases } from './store/database.ts';
 import { createStore, type Store } from './store/index.ts';
 
@@ -33,12 +40,17 @@ export interface Dependencies extends AsyncDisposable {
   readonly mailer: Mailer;
   readonly storage: Storage;
   readonly templates: EmailTemplates;
+  /** What is sold, for how much; put your own here. */
+  readonly catalogue: Catalogue;
+  readonly payments: Payments;
+  readonly paymentSync: PaymentSync;
   readonly activities: QueueActivities;
 }
 
 /** What a test puts in the place of the real thing. */
-export type Overrides = Partial<Pick<Dependencies, 'log' | 'clock' | 'kinds' | 'mailer' | 'storage'>> & {
+export type Overrides = Partial<Pick<Dependencies, 'log' | 'clock' | 'kinds' | 'mailer' | 'storage' | 'catalogue' | 'payments'>> & {
   readonly checker?: FileChecker;
+  readonly fulfilment?: Fulfilment;
   readonly processName?: string;
   /** Adds activities to those of the product. */
   readonly extendActivities?: (activities: QueueActivities, store: Store) => QueueActivities;
@@ -60,8 +72,18 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     clock,
   });
   const kinds = overrides.kinds ?? KINDS;
+  const catalogue = overrides.catalogue ?? store.products.catalogue;
+  const payments = overrides.payments ?? paymentsOf(config);
+  const paymentSync = createPaymentSync({ store, payments });
   const background = createBackground(log);
   const activities = createActivities({
+    payments,
+    sync: paymentSync,
+    fulfilment: overrides.fulfilment ?? createDemoFulfilment(),
+    templates,
+    viewOf,
+    catalogue,
+    ...rulesOf(config),
     store,
     background,
     kinds,
@@ -71,7 +93,6 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     slots: createSlots(availableParallelism()),
     from: config.mail.from,
     publicUrl: config.http.publicUrl,
-    templates,
     route: routeOf(config),
     onClosed: (closing) => countClosed(metrics, closing),
   });
@@ -86,11 +107,28 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     mailer,
     storage,
     templates,
+    payments,
+    paymentSync,
+    catalogue,
     activities: overrides.extendActivities?.(activities, store) ?? activities,
     async [Symbol.asyncDispose]() {
       await background.settled(config.shutdownGraceMs);
       await databases[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** How the shop goes about carts and payments. */
+function rulesOf({ checkout }: Config) {
+  return {
+    returnUrl: checkout.paymentReturnUrl,
+    shopName: checkout.shopName,
+    cartRules: {
+      reminderDelaysMs: checkout.cartReminderDelaysMs,
+      shopTimeZone: checkout.shopTimeZone,
+      expiresAfterMs: checkout.cartExpiresMs,
+    },
+    cartRecoveryUrl: checkout.cartRecoveryUrl,
   };
 }
 
@@ -102,4 +140,8 @@ function routeOf({ mail }: Config): string {
 function mailerOf({ mail }: Config): Mailer {
   if (mail.smtpUrl === undefined) throw new Error('SMTP_URL is required by a process that sends mail.');
   return createMailer({ smtpUrl: mail.smtpUrl, ...(mail.lookupUrl === undefined ? {} : { lookupUrl: mail.lookupUrl }) });
+}
+
+function paymentsOf({ payments }: Config): Payments {
+  return payments === undefined ? createUnsetPayments() : createPayments(payments);
 }

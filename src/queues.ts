@@ -13,6 +13,7 @@ interface QueueHome {
 /** Where each queue but `core` is at home. */
 const HOMES: Readonly<Record<Exclude<TaskQueue, 'core'>, QueueHome>> = {
   mail: { feature: 'email', process: 'app' },
+  payments: { feature: 'checkout', process: 'app' },
   files: { feature: 'files', process: 'work' },
 };
 

@@ -5,6 +5,7 @@ import { ensureFirstKey } from './api/lib/first-key.ts';
 import { createHttpServer } from './api/lib/http-server.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { startStoreJobs } from './control/index.ts';
+import { startPaymentJobs } from './control/payments.ts';
 import { startStreamHub } from './control/stream-hub.ts';
 import type { TaskQueue } from './contracts/pure/task-queues.ts';
 import { createDependencies, type Dependencies } from './dependencies.ts';
@@ -41,12 +42,18 @@ async function main(): Promise<void> {
   await prepareDatabase(deps, stop.signal);
   await using _jobs = startStoreJobs(deps);
   await using hub = startStreamHub(deps.store.streams, deps.log);
+  await using payments = paymentJobsOf(deps);
   const state: { serving?: Serving } = {};
   const app = await createApp({
     http: config.http,
     store: deps.store,
     hub,
     templates: deps.templates,
+    catalogue: deps.catalogue,
+    payments: deps.payments,
+    payWithinMs: config.checkout.payWithinMs,
+    shop: { name: config.checkout.shopName, tenantId: config.checkout.shopTenant },
+    wakePayments: () => payments?.wake(),
     storage: deps.storage,
     files: config.files,
     kinds: deps.kinds,
@@ -68,6 +75,12 @@ async function main(): Promise<void> {
   });
   await using http = await listen(createHttpServer(app, config.http.publicUrl), config.http);
   await serveUntilStopped(deps, { state, http, queues, bundlePath: await bundlePath, signal: stop.signal });
+}
+
+/** Undefined where nothing is sold. */
+function paymentJobsOf({ config, store, paymentSync, clock, log }: Dependencies) {
+  if (!config.features.includes('checkout')) return undefined;
+  return startPaymentJobs({ store, payments: paymentSync, clock, log, reconcileMs: config.checkout.reconcilePaymentsMs });
 }
 
 interface ServeState {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DURATION_FORMAT, parseDuration } from './contracts/duration.ts';
+import { isTimeZone } from './contracts/users.ts';
 import { FEATURES } from './contracts/features.ts';
 
 /** How one setting is explained in `.env.example` and `docs/settings.md`. */
@@ -61,6 +62,20 @@ export const features = commaList.refine(
   (names) => names.length > 0 && names.every((name) => FEATURE_NAMES.includes(name)),
   `must be a list of these, with commas: ${FEATURE_NAMES.join(', ')}`,
 );
+/** `1h,24h,72h`, or `off` for none. */
+export const durations = commaList.transform((items, context) => {
+  if (items.join() === 'off') return [];
+  const all = items.flatMap((item) => parseDuration(item) ?? []).filter((durationMs) => durationMs > 0);
+  const isRising = all.every((durationMs, index) => index === 0 || durationMs > (all[index - 1] ?? 0));
+  if (all.length === items.length && all.length > 0 && all.length <= 10 && isRising) return all;
+  context.addIssue({
+    code: 'custom',
+    message: `must be off, or up to 10 durations with commas, each longer than the one before: ${DURATION_FORMAT}`,
+  });
+  return z.NEVER;
+});
+/** As `Europe/Berlin`. */
+export const timeZone = z.string().refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin');
 export const origins = commaList.refine(
   (values) => values.every((value) => value === '*' || URL.canParse(value)),
   'must be a list of origins such as https://app.example.com, with commas, or *',

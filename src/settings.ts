@@ -3,7 +3,6 @@ import {
   duration,
   egressTargets,
   features,
-  isOne,
   LOG_LEVELS,
   logLevel,
   MEBIBYTE_BYTES,
@@ -12,15 +11,15 @@ import {
   port,
   postgresUrl,
   setting,
-  stripePublishableKey,
-  stripeSecretKey,
-  stripeWebhookSecrets,
   text,
   url,
   webUrl,
   wholeNumber,
   type SettingNotes,
 } from './setting-types.ts';
+import { checkoutSettings } from './settings-checkout.ts';
+
+export type { SettingNotes } from './setting-types.ts';
 
 /** Every setting of the product. Settings of Temporal's client library that are not here are read by it. */
 export const settingsSchema = z.object({
@@ -162,35 +161,7 @@ export const settingsSchema = z.object({
       'No feature uses it yet. Inner hosts that calls and webhooks may reach, as name=origin with commas: app=http://app.internal:3000. Other targets must be public.',
     unset: 'none',
   }),
-  STRIPE_API_KEY: setting(stripeSecretKey, {
-    group: 'Payments',
-    description: 'No feature uses it yet. Secret or restricted key of the Stripe account.',
-    unset: 'none',
-    secret: true,
-  }),
-  STRIPE_PUBLISHABLE_KEY: setting(stripePublishableKey, {
-    group: 'Payments',
-    description: 'No feature uses it yet. Publishable key of the same account, for payment forms in browsers.',
-    unset: 'none',
-  }),
-  STRIPE_WEBHOOK_SECRETS: setting(stripeWebhookSecrets, {
-    group: 'Payments',
-    description:
-      "No feature uses it yet. Secret of the account's webhook endpoint; while it is being replaced both, with a comma, the new one first.",
-    unset: 'none',
-    secret: true,
-  }),
-  STRIPE_URL: setting(webUrl, {
-    group: 'Payments',
-    description:
-      'No feature uses it yet. Where something that speaks as Stripe does is reached, such as a simulator. Never with a live key.',
-    unset: 'Stripe',
-  }),
-  ALLOW_LIVE_PAYMENTS: setting(isOne, {
-    group: 'Payments',
-    description: 'No feature uses it yet. 1: a live key is accepted, and takes real money.',
-    unset: 'live keys are refused',
-  }),
+  ...checkoutSettings,
   FEATURES: setting(features, {
     group: 'Work',
     description: 'Features to offer, with commas; work of the others waits.',

@@ -7,6 +7,8 @@ export const JournalEntry = z.object({
   recipient: z.string(),
   /** Empty where no body came. */
   messageId: z.string(),
+  /** Of the mail, where one came. */
+  subject: z.string().optional(),
   /** Addresses of the load that the mail's own text mentions; those of bcc must not be among them. */
   mentioned: z.array(z.string()),
 });

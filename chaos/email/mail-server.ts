@@ -190,8 +190,8 @@ class Conversation {
   }
 
   #note(outcome: JournalEntry['outcome'], source: string, recipient: string): Promise<void> {
-    const messageId = headersOf(source)['message-id'] ?? '';
-    const entry: JournalEntry = { at: Date.now(), outcome, recipient, messageId, mentioned: addressesIn(source) };
+    const { 'message-id': messageId = '', subject = '' } = headersOf(source);
+    const entry: JournalEntry = { at: Date.now(), outcome, recipient, messageId, subject, mentioned: addressesIn(source) };
     return this.#shared.journal.append(entry);
   }
 

@@ -19,6 +19,8 @@ export interface FeatureRun extends RunSize {
 export interface FeatureWorld extends AsyncDisposable {
   /** Settings that point the product at the outside parties. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Called once the product is up, before the load: what it must be told, and what the outside parties must be told of it. */
+  prepare?(product: Product): Promise<void>;
   /** Effects that the outside parties will have seen when all is done. */
   readonly expectedEffects: number;
   /** How many of them they have seen. */

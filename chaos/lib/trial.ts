@@ -37,6 +37,7 @@ export async function runTrial(trial: Trial): Promise<RunResult> {
   try {
     await using world = await feature.open({ ...size, folder });
     await using product = await Product.start({ tree: trial.tree, folder, environment: world.environment });
+    await world.prepare?.(product);
     const strikes = planStrikes(size, feature.targets);
     say(`${feature.name}, seed ${size.seed}: ${size.count} operations, ${strikes.map(({ target }) => target).join(' ')}`);
     const load = new Load(product, world);

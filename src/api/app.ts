@@ -4,7 +4,7 @@ import helmet from 'helmet';
 import type { Feature } from '../contracts/features.ts';
 import { apiKeyRoutes } from './api-keys.ts';
 import { eventRoutes } from './events.ts';
-import type { ApiContext, FeatureApi, PrepareInput } from './lib/context.ts';
+import type { AcceptWork, ApiContext, FeatureApi, PrepareInput } from './lib/context.ts';
 import { mountDocs } from './lib/docs.ts';
 import { mountRoutes } from './lib/mount.ts';
 import { observeRequests } from './lib/observe.ts';
@@ -31,6 +31,10 @@ const FEATURE_ROUTES: Readonly<Record<Feature, FeatureRoutes>> = {
     prefixes: ['/v1/emails', '/v1/email-templates', '/v1/suppressions', '/unsubscribe'],
     load: async () => (await import('./email/index.ts')).emailApi,
   },
+  checkout: {
+    prefixes: ['/v1/products', '/v1/carts', '/v1/orders', '/v1/ledger', '/hooks/stripe', '/shop'],
+    load: async () => (await import('./checkout/index.ts')).checkoutApi,
+  },
   files: {
     prefixes: ['/v1/files', '/v1/uploads', '/f'],
     load: async () => (await import('./files/index.ts')).filesApi,
@@ -40,7 +44,7 @@ const FEATURE_ROUTES: Readonly<Record<Feature, FeatureRoutes>> = {
 /** The whole HTTP side of the product; listens to nothing by itself. */
 export async function createApp(base: ApiContext): Promise<Express> {
   const features = await loadFeatures(base);
-  const ctx: ApiContext = { ...base, prepare: preparationsOf(base, features) };
+  const ctx: ApiContext = { ...base, prepare: preparationsOf(base, features), accept: acceptancesOf(base, features) };
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -68,6 +72,7 @@ export async function createApp(base: ApiContext): Promise<Express> {
   ];
   mountRoutes(app, ctx, routes);
   mountDocs(app, describeRoutes(ctx, routes));
+  for (const feature of features) feature.mountPages?.(app, ctx);
   app.use((request: Request) => {
     throw missing(ctx, request.path);
   });
@@ -86,6 +91,11 @@ async function loadFeatures(ctx: ApiContext): Promise<FeatureApi[]> {
 
 function preparationsOf(ctx: ApiContext, features: readonly FeatureApi[]): Readonly<Record<string, PrepareInput>> {
   const all = features.flatMap(({ prepare = {} }) => Object.entries(prepare));
+  return Object.fromEntries(all.map(([kind, create]) => [kind, create(ctx)]));
+}
+
+function acceptancesOf(ctx: ApiContext, features: readonly FeatureApi[]): Readonly<Record<string, AcceptWork>> {
+  const all = features.flatMap(({ accept = {} }) => Object.entries(accept));
   return Object.fromEntries(all.map(([kind, create]) => [kind, create(ctx)]));
 }
 

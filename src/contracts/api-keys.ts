@@ -10,6 +10,7 @@ export const CORE_SCOPES = [
   'users:read',
   'users:write',
   'tokens:write',
+  'catalogue:write',
   'sessions:write',
   'admin',
 ] as const;

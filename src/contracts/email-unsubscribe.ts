@@ -1,9 +1,7 @@
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
 import * as z from 'zod';
+import { openToken, sealToken } from './sealed-token.ts';
 
-const CIPHER = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+const PURPOSE = 'unsubscribe';
 
 /** What authors write where each recipient's own link is to be. */
 export const UNSUBSCRIBE_PLACEHOLDER = '{{unsubscribeUrl}}';
@@ -20,45 +18,24 @@ export interface UnsubscribeClaim {
   readonly address: string;
 }
 
-/**
- * The token of an unsubscribe link: tenant, then mail and recipient, encrypted and authenticated under the tenant's secret, so that it
- * tells nobody an address and can't be made up. The same claim gives the same token: a mail that is sent again has the same bytes.
- */
+/** The token of an unsubscribe link. */
 export function sealUnsubscribe(secret: Buffer, { tenantId, rootId, address }: UnsubscribeClaim): string {
-  const text = JSON.stringify([rootId, address]);
-  // Made from what it protects: two texts never share a nonce.
-  const nonce = nonceFor(secret, text);
-  const cipher = createCipheriv(CIPHER, keyOf(secret), nonce).setAAD(Buffer.from(tenantId));
-  const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-  return `${tenantId}.${sealed.toString('base64url')}`;
-}
-
-/** The tenant that a token names, which nobody has checked yet. */
-export function tenantOfUnsubscribe(token: string): string | undefined {
-  return /^([a-z0-9][a-z0-9_-]{0,62})\.[\w-]+$/.exec(token)?.[1];
+  return sealToken({ secret, purpose: PURPOSE }, tenantId, JSON.stringify([rootId, address]));
 }
 
 /** What a token stands for; undefined when it was not sealed with this secret. */
 export function openUnsubscribe(secret: Buffer, token: string): UnsubscribeClaim | undefined {
-  const tenantId = tenantOfUnsubscribe(token);
-  if (tenantId === undefined) return undefined;
-  const sealed = Buffer.from(token.slice(tenantId.length + 1), 'base64url');
-  if (sealed.length <= NONCE_BYTES + TAG_BYTES) return undefined;
-  const decipher = createDecipheriv(CIPHER, keyOf(secret), sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
-  decipher.setAAD(Buffer.from(tenantId)).setAuthTag(sealed.subarray(-TAG_BYTES));
+  const opened = openToken({ secret, purpose: PURPOSE }, token);
+  const parsed = opened === undefined ? undefined : Sealed.safeParse(parseJson(opened.text));
+  if (opened === undefined || parsed?.success !== true) return undefined;
+  const [rootId, address] = parsed.data;
+  return { tenantId: opened.tenantId, rootId, address };
+}
+
+function parseJson(text: string): unknown {
   try {
-    const text = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8');
-    const [rootId, address] = Sealed.parse(JSON.parse(text));
-    return { tenantId, rootId, address };
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
-}
-
-function keyOf(secret: Buffer): Buffer {
-  return createHmac('sha256', secret).update('unsubscribe/key').digest();
-}
-
-function nonceFor(secret: Buffer, text: string): Buffer {
-  return createHmac('sha256', secret).update(`unsubscribe/nonce/${text}`).digest().subarray(0, NONCE_BYTES);
 }

@@ -1,5 +1,6 @@
 /** Workflows that nobody requests or lists, by name, and what Web UI calls them. */
 export const INNER_WORKFLOWS = {
+  cart: 'The time of a cart: holds, reminders, its end',
   fileRemoval: 'Removal of a deleted file',
   upload: 'Time of an upload',
   warmUp: 'Warm-up of a worker',

@@ -1,8 +1,11 @@
 import type * as z from 'zod';
+import { OrderInput, OrderResult, OrderCapture, RefundInput, RefundResult } from './checkout/orders.ts';
 import * as email from './email.ts';
 import * as processing from './files/processing.ts';
 import { endingOfEmail } from './email-recipients.ts';
 import type { Feature } from './features.ts';
+import { ORDER_SIGNALS } from './pure/checkout.ts';
+import { Reason } from './operation.ts';
 import type { Outcome } from './pure/operations.ts';
 import type { TaskQueue } from './pure/task-queues.ts';
 
@@ -55,6 +58,10 @@ export interface Kind {
   readonly signals: Readonly<Record<string, z.ZodObject>>;
   /** The effects an input asks for; an edited retry that meets a done one with another digest is refused. */
   readonly effects?: (input: never, rootId: string) => readonly PlannedEffect[];
+  /** Not for end users' tokens: what these may do of it has routes of its own. */
+  readonly isStaffOnly?: true;
+  /** Ended work is begun anew under its natural key, with other terms, rather than retried. */
+  readonly isBegunAnew?: true;
   /**
    * How an operation ends that was cancelled, by how its effects stand; none of them changes any more. Without it: `cancelled`, with the
    * result that the workflow gives, if any. When all was done before, it did not end as cancelled.
@@ -82,6 +89,42 @@ export const KINDS = {
     signals: { retryNow: email.RetryNow },
     effects: email.emailEffects,
     endingOf: endingOfEmail,
+  },
+  order: {
+    name: 'order',
+    feature: 'checkout',
+    title: 'An order from its payment to its receipt',
+    content: OrderInput,
+    result: OrderResult,
+    workflow: 'order',
+    queue: 'payments',
+    unit: 'orders',
+    scopes: { start: 'orders:write', read: 'orders:read' },
+    isStaffOnly: true,
+    isBegunAnew: true,
+    example: { cartId: '019ab6a0-7c00-7000-8000-000000000003', quoteHash: 'kX9sV2m0aQ7tB4cE1fG6hw', paymentMethod: 'pm_card_visa' },
+    resource: (rootId) => `/v1/orders/${rootId}`,
+    signals: {
+      [ORDER_SIGNALS.approve]: Reason,
+      [ORDER_SIGNALS.voidPayment]: Reason,
+      [ORDER_SIGNALS.capture]: OrderCapture,
+      [ORDER_SIGNALS.reconcile]: Reason,
+    },
+    naturalKey: ({ cartId }: OrderInput) => cartId,
+  },
+  refund: {
+    name: 'refund',
+    feature: 'checkout',
+    title: 'Money given back to a buyer',
+    content: RefundInput,
+    result: RefundResult,
+    workflow: 'refund',
+    queue: 'payments',
+    unit: 'refunds',
+    scopes: { start: 'orders:write', read: 'orders:read' },
+    isStaffOnly: true,
+    example: { orderId: '019ab6a0-7c00-7000-8000-000000000001', amount: 500, reason: 'requested_by_customer' },
+    signals: {},
   },
   fileProcessing: {
     name: 'fileProcessing',

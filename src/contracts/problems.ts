@@ -1,6 +1,9 @@
 import * as z from 'zod';
+import { CHECKOUT_PROBLEMS } from './checkout/problems.ts';
+import { Quote } from './checkout/quotes.ts';
 import { FILE_PROBLEMS } from './files/problems.ts';
 
+/** One error that the API answers with. */
 export interface ProblemKind {
   readonly status: number;
   readonly title: string;
@@ -180,6 +183,7 @@ export const PROBLEMS = {
     why: 'An effect of the first attempt (a mail, a payment) happened with the old input and can not be taken back.',
     fix: 'Retry without `input`, or start a new operation.',
   },
+  ...CHECKOUT_PROBLEMS,
   payload_too_large: {
     status: 413,
     title: 'The body is too large',
@@ -258,6 +262,7 @@ export const Problem = z
     retryable: z.boolean().meta({ description: 'Whether the same request may succeed later without a change.' }),
     requestId: z.string(),
     errors: z.array(FieldError).optional(),
+    quote: Quote.optional().meta({ description: 'What the cart costs now.' }),
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;

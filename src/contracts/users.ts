@@ -48,7 +48,8 @@ export const User = z
 
 export const UserPage = pageOf(User, 'UserPage');
 
-function isTimeZone(name: string): boolean {
+/** Whether it names a zone of the IANA's list. */
+export function isTimeZone(name: string): boolean {
   // Offsets such as +01:00 are accepted by Intl too, but have no daylight saving rules and so are no place where somebody lives.
   if (/^[+-]/.test(name)) return false;
   try {
@@ -58,7 +59,8 @@ function isTimeZone(name: string): boolean {
   }
 }
 
-function isLocale(tag: string): boolean {
+/** Whether it is a language tag by BCP 47. */
+export function isLocale(tag: string): boolean {
   try {
     return Intl.getCanonicalLocales(tag).length === 1;
   } catch {

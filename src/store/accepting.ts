@@ -7,6 +7,7 @@ import { noticeKey, operationWorkflowId } from '../contracts/pure/ids.ts';
 import type { OperationRef } from '../contracts/pure/operations.ts';
 import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
 import { type Actor, TENANT_SUBJECT } from './audit.ts';
+import type { Tx } from './database.ts';
 import type { Database, StoredNotice } from './schema.ts';
 
 const DEFAULT_PRIORITY = 3;
@@ -45,29 +46,46 @@ export interface AcceptRequest {
   readonly reason?: string | undefined;
   /** Set by `retry` only. */
   readonly retry?: { readonly of: OperationRow };
+  /** What else belongs to the accepting transaction. */
+  readonly joined?: Joined | undefined;
+}
+
+/** Work of a feature's own within the transaction that accepts an operation. What it throws takes everything back. */
+export interface Joined {
+  /** Before the row is written: locks what the work is about. Says which attempt at its natural key this is; a new one makes a new root. */
+  readonly before?: (tx: Tx) => Promise<{ readonly attempt: number }>;
+  /** After the row was written, when it is new. */
+  readonly after: (tx: Tx, operation: OperationRow) => Promise<void>;
 }
 
 export interface Plan {
   readonly status: 'accepted' | 'scheduled';
-  readonly subject: string;
+  readonly attempt: number;
   readonly naturalKey: string | null;
   readonly notify: readonly StoredNotice[];
   readonly row: Readonly<Record<string, unknown>>;
   readonly item: DispatchItem & { readonly operationId: string };
 }
 
+export function statusOf({ start, now }: AcceptRequest): Plan['status'] {
+  return start.startAt !== undefined && start.startAt > now ? 'scheduled' : 'accepted';
+}
+
+/** Whose the audit row is. */
+export function subjectOf({ ownerSubject }: AcceptRequest): string {
+  return ownerSubject ?? TENANT_SUBJECT;
+}
+
 /** All that is to be written, with every id that it needs. */
-export function planOf(request: AcceptRequest): Plan {
+export function planOf(request: AcceptRequest, attempt = (request.retry?.of.attempt ?? 0) + 1): Plan {
   const { tenantId, kind, start, now, retry } = request;
   const id = uuidv7();
   const rootId = retry?.of.root_id ?? id;
-  const attempt = (retry?.of.attempt ?? 0) + 1;
   const naturalKey = retry === undefined ? (request.naturalKey ?? kind.naturalKey?.(request.input as never) ?? null) : retry.of.natural_key;
   const notify = (start.notify ?? []).map((target, index) => planNotice(target, { tenantId, operationId: id, index, now }));
   const workflowId = operationWorkflowId({ kind: kind.name, tenantId, key: naturalKey ?? rootId, attempt });
   const payload: OperationRef = { tenantId, operationId: id, rootId, kind: kind.name, attempt };
-  const status = start.startAt !== undefined && start.startAt > now ? 'scheduled' : 'accepted';
-  const subject = request.ownerSubject ?? TENANT_SUBJECT;
+  const status = statusOf(request);
   const priority = start.priority ?? DEFAULT_PRIORITY;
   const dispatchId = uuidv7();
   const item: Plan['item'] = {
@@ -93,7 +111,7 @@ export function planOf(request: AcceptRequest): Plan {
     naturalKey,
     workflowId,
     priority,
-    subject,
+    subject: subjectOf(request),
     dispatchId,
     payload,
     workflowType: item.workflowType,
@@ -114,7 +132,7 @@ export function planOf(request: AcceptRequest): Plan {
     idempotencyKey: request.idempotency?.key,
     digest: request.idempotency?.digest,
   };
-  return { status, subject, naturalKey, notify, row, item };
+  return { status, attempt, naturalKey, notify, row, item };
 }
 
 /** The row as the accepting function has just written it, without reading it back. */
@@ -141,7 +159,7 @@ export function freshRow(request: AcceptRequest, plan: Plan): OperationRow {
     natural_key: plan.naturalKey,
     root_id: retry?.of.root_id ?? item.operationId,
     retry_of: retry?.of.id ?? null,
-    attempt: (retry?.of.attempt ?? 0) + 1,
+    attempt: plan.attempt,
     workflow_id: item.workflowId,
     run_id: null,
     start_at: plan.status === 'scheduled' ? (start.startAt ?? null) : null,

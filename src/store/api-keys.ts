@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Actor, AuditStore } from './audit.ts';
 import { type Tx, withTenant } from './database.ts';
+import { claimIdempotency } from './idempotency.ts';
 import type { ApiKeyKind, Database } from './schema.ts';
 import { type ApiKeyRow, hashSecret, newSecret } from './system/api-keys.ts';
 
@@ -66,8 +67,13 @@ export function createApiKeysStore({ db, audit }: Parts) {
   async function create(request: CreateKeyRequest): Promise<CreatedKey> {
     const { id, secret } = newSecret(request.kind);
     return withTenant(db, request.tenantId, async (tx) => {
-      const used = await claimIdempotency(tx, request, id);
-      if (used !== undefined) return used;
+      const used = await claimIdempotency(tx, {
+        ...request,
+        idempotency: request.idempotency,
+        object: { type: OBJECTS[request.kind ?? 'key'], id },
+      });
+      if (used?.outcome === 'mismatch') return used;
+      if (used !== undefined) return { outcome: used.outcome, key: await readKey(tx, used.objectId) };
       const key = await insertKey(tx, { ...request, id, secret });
       await recordCreated(tx, audit, { ...request, id });
       return { outcome: 'created' as const, key, secret };
@@ -163,35 +169,8 @@ async function recordCreated(tx: Tx, audit: AuditStore, request: CreateKeyReques
   });
 }
 
-/** Takes the idempotency key, or tells what it was taken for. */
-async function claimIdempotency(tx: Tx, request: CreateKeyRequest, id: string): Promise<CreatedKey | undefined> {
-  const { tenantId, kind = 'key', idempotency, now } = request;
-  if (idempotency === undefined) return undefined;
-  const claimed = await tx
-    .insertInto('idempotency')
-    .values({
-      tenant_id: tenantId,
-      ...idempotency,
-      status: 201,
-      object_type: OBJECTS[kind],
-      object_id: id,
-      created_at: now,
-    })
-    .onConflict((conflict) => conflict.columns(['tenant_id', 'key']).doNothing())
-    .returning('key')
-    .executeTakeFirst();
-  if (claimed !== undefined) return undefined;
-  const first = await tx
-    .selectFrom('idempotency')
-    .selectAll()
-    .where('tenant_id', '=', tenantId)
-    .where('key', '=', idempotency.key)
-    .executeTakeFirstOrThrow();
-  if (first.digest !== idempotency.digest) return { outcome: 'mismatch' };
-  return {
-    outcome: 'replayed',
-    key: await tx.selectFrom('api_key').selectAll().where('id', '=', first.object_id).executeTakeFirstOrThrow(),
-  };
+function readKey(tx: Tx, id: string): Promise<ApiKeyRow> {
+  return tx.selectFrom('api_key').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
 }
 
 function insertKey(tx: Tx, request: CreateKeyRequest & { readonly id: string; readonly secret: string }): Promise<ApiKeyRow> {

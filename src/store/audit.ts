@@ -66,38 +66,38 @@ export function createAuditStore(db: Kysely<Database>) {
     return secret;
   }
 
-  /** The change helper: the audit row joins the transaction of the change itself. */
-  async function record(tx: Tx, change: Change): Promise<void> {
-    const subject = change.subject ?? TENANT_SUBJECT;
-    const secret = change.before === undefined && change.after === undefined ? undefined : await ensureSecret(tx, change.tenantId, subject);
-    await tx
-      .insertInto('audit_entry')
-      .values({
-        id: uuidv7(),
-        tenant_id: change.tenantId,
-        at: change.at,
-        actor: change.actor,
-        key_id: change.keyId ?? null,
-        action: change.action,
-        target: change.target,
-        operation_id: change.operationId ?? null,
-        subject,
-        before_hmac: secret === undefined || change.before === undefined ? null : hmac(secret, change.before),
-        after_hmac: secret === undefined || change.after === undefined ? null : hmac(secret, change.after),
-        details: JSON.stringify(change.details ?? {}),
-      })
-      .execute();
-  }
-
   /** An audit row that stands alone. */
   function write(change: Change): Promise<void> {
-    return withTenant(db, change.tenantId, (tx) => record(tx, change));
+    return withTenant(db, change.tenantId, (tx) => recordChange(tx, change));
   }
 
-  return { hashFor, hashIn, record, write };
+  return { hashFor, hashIn, record: recordChange, write };
 }
 
 export type AuditStore = ReturnType<typeof createAuditStore>;
+
+/** The change helper: the audit row joins the transaction of the change itself. */
+export async function recordChange(tx: Tx, change: Change): Promise<void> {
+  const subject = change.subject ?? TENANT_SUBJECT;
+  const secret = change.before === undefined && change.after === undefined ? undefined : await ensureSecret(tx, change.tenantId, subject);
+  await tx
+    .insertInto('audit_entry')
+    .values({
+      id: uuidv7(),
+      tenant_id: change.tenantId,
+      at: change.at,
+      actor: change.actor,
+      key_id: change.keyId ?? null,
+      action: change.action,
+      target: change.target,
+      operation_id: change.operationId ?? null,
+      subject,
+      before_hmac: secret === undefined || change.before === undefined ? null : hmac(secret, change.before),
+      after_hmac: secret === undefined || change.after === undefined ? null : hmac(secret, change.after),
+      details: JSON.stringify(change.details ?? {}),
+    })
+    .execute();
+}
 
 async function ensureSecret(tx: Tx, tenantId: string, subject: string): Promise<Buffer> {
   const found = await tx

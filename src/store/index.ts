@@ -1,6 +1,9 @@
 import type { DispatchBridge } from '../contracts/bridge.ts';
 import { createApiKeysStore } from './api-keys.ts';
 import { createAuditStore } from './audit.ts';
+import { createCartsStore } from './checkout/carts.ts';
+import { createCheckoutStore } from './checkout/index.ts';
+import { createProductsStore } from './checkout/products.ts';
 import type { Databases } from './database.ts';
 import { createEffectsStore } from './effects.ts';
 import { createEmailStore } from './email.ts';
@@ -10,6 +13,7 @@ import { createLifecycleStore } from './lifecycle.ts';
 import { createOperationsStore } from './operations.ts';
 import { createStreamsStore } from './streams.ts';
 import { createSystemApiKeysStore } from './system/api-keys.ts';
+import { createSystemCheckoutStore } from './system/checkout.ts';
 import { createDispatchStore } from './system/dispatch.ts';
 import { createEmailRoutesStore } from './system/email-routes.ts';
 import { createEventPositionsStore } from './system/event-positions.ts';
@@ -26,10 +30,13 @@ export function createStore(databases: Databases, bridge: DispatchBridge) {
   const audit = createAuditStore(db);
   const accepting = createOperationsStore({ db, audit, bridge });
   return {
-    operations: { ...accepting, ...createVerbsStore({ db, audit, bridge, operations: accepting }) },
+    operations: { ...accepting, ...createVerbsStore({ db, bridge, operations: accepting }) },
     lifecycle: createLifecycleStore(db),
     effects: createEffectsStore(db),
     email: createEmailStore({ db, audit }),
+    products: createProductsStore({ db, audit }),
+    carts: createCartsStore({ db, audit, wake: bridge.wake }),
+    checkout: createCheckoutStore({ db, bridge, operations: accepting }),
     files: createFilesStore({ db, audit, bridge, operations: accepting }),
     streams: createStreamsStore(databases),
     events: createEventsStore(db),
@@ -40,6 +47,7 @@ export function createStore(databases: Databases, bridge: DispatchBridge) {
     users: createUsersStore({ db, audit }),
     system: {
       apiKeys: createSystemApiKeysStore(databases.system),
+      checkout: createSystemCheckoutStore(databases.system),
       dispatch: createDispatchStore(databases.system),
       emailRoutes: createEmailRoutesStore(databases.system),
       eventPositions: createEventPositionsStore(databases.system),

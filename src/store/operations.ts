@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DispatchBridge } from '../contracts/bridge.ts';
 import type { OperationStatus } from '../contracts/pure/operations.ts';
-import { type AcceptRequest, freshRow, type OperationRow, planOf } from './accepting.ts';
+import { type AcceptRequest, freshRow, type Joined, type OperationRow, type Plan, planOf, statusOf, subjectOf } from './accepting.ts';
 import type { AuditStore } from './audit.ts';
 import { type Tx, withTenant } from './database.ts';
 import type { Database } from './schema.ts';
@@ -9,7 +9,7 @@ import type { Database } from './schema.ts';
 /** How long the accepting process keeps a row for itself; after that any dispatcher may deliver it. */
 const DIRECT_LEASE_MS = 10_000;
 
-export type { Idempotency, OperationRow, StartFieldValues } from './accepting.ts';
+export type { AcceptRequest, Idempotency, OperationRow, StartFieldValues } from './accepting.ts';
 
 export type Accepted =
   | { readonly outcome: 'created' | 'existing' | 'replayed'; readonly operation: OperationRow }
@@ -47,29 +47,31 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
    * idempotency key or natural key: the answer is the first operation.
    */
   async function accept(request: AcceptRequest): Promise<Accepted> {
-    const plan = planOf(request);
-    const direct = plan.status === 'accepted' && bridge.reserve();
-    let created = false;
+    const direct = statusOf(request) === 'accepted' && bridge.reserve();
+    const leaseUntil = direct ? new Date(request.now.getTime() + DIRECT_LEASE_MS) : undefined;
+    let written: Written | undefined;
     try {
-      const afterHmac = await audit.hashFor(request.tenantId, plan.subject, {
+      const afterHmac = await audit.hashFor(request.tenantId, subjectOf(request), {
         kind: request.kind.name,
         input: request.input,
         reason: request.reason,
       });
-      const leaseUntil = direct ? new Date(request.now.getTime() + DIRECT_LEASE_MS) : undefined;
-      const parameters = JSON.stringify({ ...plan.row, leaseUntil, afterHmac: afterHmac.toString('hex') });
-      const { rows } = await sql<{ outcome: string; object_id: string }>`select * from accept_operation(${parameters}::jsonb)`.execute(db);
-      const answer = rows[0];
+      const more = { leaseUntil, afterHmac: afterHmac.toString('hex') };
+      written =
+        request.joined === undefined
+          ? await write(db, planOf(request), more)
+          : await writeJoined(db, { ...request, joined: request.joined }, more);
+      const { answer, plan } = written;
       if (answer === undefined || answer.outcome === 'mismatch') return { outcome: 'mismatch' };
-      created = answer.outcome === 'created';
-      if (created) return { outcome: 'created', operation: freshRow(request, plan) };
+      if (answer.outcome === 'created') return { outcome: 'created', operation: freshRow(request, plan) };
       const operation = await get(request.tenantId, answer.object_id);
       if (operation === undefined) throw new Error('the operation that answers this request is gone');
       return { outcome: answer.outcome === 'existing' ? 'existing' : 'replayed', operation };
     } finally {
-      if (direct && created) bridge.deliver(plan.item);
+      const isCreated = written?.answer?.outcome === 'created';
+      if (direct && isCreated && written !== undefined) bridge.deliver(written.plan.item);
       else if (direct) bridge.release();
-      else if (created) bridge.wake();
+      else if (isCreated) bridge.wake();
     }
   }
 
@@ -77,7 +79,7 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
   async function acceptIn(tx: Tx, request: AcceptRequest): Promise<string> {
     const plan = planOf(request);
     const value = { kind: request.kind.name, input: request.input, reason: request.reason };
-    const afterHmac = await audit.hashIn(tx, { tenantId: request.tenantId, subject: plan.subject, value });
+    const afterHmac = await audit.hashIn(tx, { tenantId: request.tenantId, subject: subjectOf(request), value });
     const parameters = JSON.stringify({ ...plan.row, afterHmac: afterHmac.toString('hex') });
     const { rows } = await sql<{ object_id: string }>`select * from accept_operation(${parameters}::jsonb)`.execute(tx);
     const id = rows[0]?.object_id;
@@ -89,30 +91,53 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
     return withTenant(db, tenantId, (tx) => tx.selectFrom('operation').selectAll().where('id', '=', id).executeTakeFirst());
   }
 
-  /** The latest attempt at the work that began with this operation. */
-  async function latestOf(tenantId: string, rootId: string): Promise<OperationRow | undefined> {
-    return withTenant(db, tenantId, (tx) =>
-      tx
-        .selectFrom('operation')
-        .selectAll()
-        .where('tenant_id', '=', tenantId)
-        .where('root_id', '=', rootId)
-        .orderBy('attempt', 'desc')
-        .limit(1)
-        .executeTakeFirst(),
-    );
-  }
-
   return {
     accept,
     acceptIn,
     get,
-    latestOf,
+    latestOf: (tenantId: string, rootId: string) => latestOf(db, tenantId, rootId),
     list: (tenantId: string, filter: OperationFilter, page: PageRequest) => list(db, { tenantId, filter, page }),
   };
 }
 
 export type OperationsStore = ReturnType<typeof createOperationsStore>;
+
+interface Written {
+  readonly plan: Plan;
+  readonly answer: { readonly outcome: string; readonly object_id: string } | undefined;
+}
+
+type More = Readonly<Record<string, unknown>>;
+
+async function write(db: Kysely<Database> | Tx, plan: Plan, more: More): Promise<Written> {
+  const parameters = JSON.stringify({ ...plan.row, ...more });
+  const { rows } = await sql<{ outcome: string; object_id: string }>`select * from accept_operation(${parameters}::jsonb)`.execute(db);
+  return { plan, answer: rows[0] };
+}
+
+function writeJoined(db: Kysely<Database>, request: AcceptRequest & { readonly joined: Joined }, more: More): Promise<Written> {
+  const { joined, tenantId } = request;
+  return withTenant(db, tenantId, async (tx) => {
+    const before = await joined.before?.(tx);
+    const written = await write(tx, planOf(request, before?.attempt), more);
+    if (written.answer?.outcome === 'created') await joined.after(tx, freshRow(request, written.plan));
+    return written;
+  });
+}
+
+/** The latest attempt at the work that began with this operation. */
+async function latestOf(db: Kysely<Database>, tenantId: string, rootId: string): Promise<OperationRow | undefined> {
+  return withTenant(db, tenantId, (tx) =>
+    tx
+      .selectFrom('operation')
+      .selectAll()
+      .where('tenant_id', '=', tenantId)
+      .where('root_id', '=', rootId)
+      .orderBy('attempt', 'desc')
+      .limit(1)
+      .executeTakeFirst(),
+  );
+}
 
 interface ListRequest {
   readonly tenantId: string;

@@ -3,8 +3,8 @@ import type { FileChecks, FileReason } from '../contracts/files/file.ts';
 import type { FileStateName } from '../contracts/pure/files.ts';
 import type { EffectState } from '../contracts/kinds.ts';
 import type { OperationError, OperationStatus } from '../contracts/pure/operations.ts';
+import type { CheckoutTables } from './checkout/schema.ts';
 
-/** The tables as Kysely sees them; migrations/ is the truth, and a test compares the two. */
 /** One target of `notify`, with the mail to it as far as it is known before the operation has ended. */
 export interface StoredNotice {
   readonly email?: string | undefined;
@@ -15,7 +15,8 @@ export interface StoredNotice {
   readonly accept: JsonRecord;
 }
 
-export interface Database {
+/** The tables as Kysely sees them; migrations/ is the truth, and a test compares the two. */
+export interface Database extends CheckoutTables {
   tenant: TenantTable;
   api_key: ApiKeyTable;
   app_user: AppUserTable;

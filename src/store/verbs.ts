@@ -4,11 +4,11 @@ import type { DispatchBridge } from '../contracts/bridge.ts';
 import type { Kind } from '../contracts/kinds.ts';
 import { MESSAGES } from '../contracts/pure/messages.ts';
 import { TERMINAL_STATUSES } from '../contracts/pure/operations.ts';
-import { TASK_QUEUES } from '../contracts/pure/task-queues.ts';
 import { notifyTargets } from './accepting.ts';
-import type { Actor, AuditStore } from './audit.ts';
+import { type Actor, recordChange } from './audit.ts';
 import { type Tx, withTenant } from './database.ts';
 import { endingOfCancelled } from './endings.ts';
+import { insertMessage, type Locked } from './messages.ts';
 import type { Idempotency, OperationRow, OperationsStore } from './operations.ts';
 import type { Database } from './schema.ts';
 
@@ -42,19 +42,12 @@ export interface RetryRequest extends VerbRequest {
 
 export type Retried =
   | { readonly outcome: 'created' | 'replayed'; readonly operation: OperationRow }
-  | { readonly outcome: 'not_terminal' | 'succeeded' | 'superseded' | 'already_done' | 'mismatch' };
+  | { readonly outcome: 'not_terminal' | 'succeeded' | 'superseded' | 'already_done' | 'begun_anew' | 'mismatch' };
 
 interface Parts {
   readonly db: Kysely<Database>;
-  readonly audit: AuditStore;
   readonly bridge: DispatchBridge;
   readonly operations: OperationsStore;
-}
-
-/** A row that this transaction holds. */
-interface Locked {
-  readonly tx: Tx;
-  readonly row: OperationRow;
 }
 
 /** What people and programs ask of an operation that exists. Each writes rows; the dispatcher tells the workflow. */
@@ -67,33 +60,37 @@ export function createVerbsStore(parts: Parts) {
   };
 }
 
-/** Before the workflow opened the row, cancelling is one compare-and-set; later the workflow is asked. */
-async function requestCancel(
-  parts: Parts,
-  request: CancelRequest,
-): Promise<{ readonly outcome: 'cancelled' | 'cancelling' | 'too_late' | 'finished'; readonly operation: OperationRow } | undefined> {
-  const answer = await withTenant(parts.db, request.tenantId, async (tx) => {
-    const row = await lock(tx, request.id);
-    if (row === undefined) return undefined;
-    if (row.status === 'cancelled' || row.status === 'cancelling') return { outcome: row.status, operation: row };
-    if (isTerminal(row)) return { outcome: 'finished' as const, operation: row };
-    if (row.run_id === null) {
-      await recordVerb(parts, { tx, row }, { ...request, name: 'cancel' });
-      const outcome = await finishUnopened(tx, row, request);
-      return { outcome, operation: await read(tx, row.id) };
-    }
-    await tx
-      .updateTable('operation')
-      .set({ status: 'cancelling', cancel_requested_at: request.now, updated_at: request.now })
-      .where('id', '=', row.id)
-      .execute();
-    await appendStep({ tx, row }, { status: 'cancelling', phase: row.phase }, request.now);
-    await insertMessage({ tx, row }, { verb: 'cancel', name: null, payload: {}, now: request.now });
-    await recordVerb(parts, { tx, row }, { ...request, name: 'cancel' });
-    return { outcome: 'cancelling' as const, operation: await read(tx, row.id) };
-  });
+interface Cancelled {
+  readonly outcome: 'cancelled' | 'cancelling' | 'too_late' | 'finished';
+  readonly operation: OperationRow;
+}
+
+async function requestCancel(parts: Parts, request: CancelRequest): Promise<Cancelled | undefined> {
+  const answer = await withTenant(parts.db, request.tenantId, (tx) => cancelWithin(tx, request));
   if (answer?.outcome === 'cancelling') parts.bridge.wake();
   return answer;
+}
+
+/** Before the workflow opened the row, cancelling is one compare-and-set; later the workflow is asked. Joins the caller's transaction. */
+export async function cancelWithin(tx: Tx, request: CancelRequest): Promise<Cancelled | undefined> {
+  const row = await lock(tx, request.id);
+  if (row === undefined) return undefined;
+  if (row.status === 'cancelled' || row.status === 'cancelling') return { outcome: row.status, operation: row };
+  if (isTerminal(row)) return { outcome: 'finished', operation: row };
+  if (row.run_id === null) {
+    await recordVerb({ tx, row }, { ...request, name: 'cancel' });
+    const outcome = await finishUnopened(tx, row, request);
+    return { outcome, operation: await read(tx, row.id) };
+  }
+  await tx
+    .updateTable('operation')
+    .set({ status: 'cancelling', cancel_requested_at: request.now, updated_at: request.now })
+    .where('id', '=', row.id)
+    .execute();
+  await appendStep({ tx, row }, { status: 'cancelling', phase: row.phase }, request.now);
+  await insertMessage({ tx, row }, { verb: 'cancel', name: null, payload: {}, now: request.now });
+  await recordVerb({ tx, row }, { ...request, name: 'cancel' });
+  return { outcome: 'cancelling', operation: await read(tx, row.id) };
 }
 
 /** Sends one of the kind's signals, or `pause` / `resume`, which the row shows at once. */
@@ -113,7 +110,7 @@ async function signal(
     const { reason = request.reason, ...fields } = request.payload;
     const payload = { ...fields, actor: request.actor.actor };
     await insertMessage({ tx, row }, { verb: 'signal', name: request.name, payload, now: request.now });
-    await recordVerb(parts, { tx, row }, typeof reason === 'string' ? { ...request, reason } : request);
+    await recordVerb({ tx, row }, typeof reason === 'string' ? { ...request, reason } : request);
     return { outcome: 'sent' as const, operation: { ...row, paused } };
   });
   if (answer?.outcome === 'sent') parts.bridge.wake();
@@ -141,7 +138,7 @@ async function reschedule(
     if (moved.length === 0) return { outcome: 'not_scheduled' as const, operation: row };
     await tx.updateTable('operation').set({ start_at: request.startAt, updated_at: request.now }).where('id', '=', row.id).execute();
     await appendStep({ tx, row }, { status: 'scheduled', phase: 'scheduled', startAt: request.startAt }, request.now);
-    await parts.audit.record(tx, {
+    await recordChange(tx, {
       ...changeOf(row, request),
       action: 'operation.rescheduled',
       before: { startAt: row.start_at },
@@ -167,6 +164,7 @@ async function retry(parts: Parts, request: RetryRequest): Promise<Retried | und
   if (replay !== undefined) return replay;
   if (!isTerminal(row)) return { outcome: 'not_terminal' };
   if (row.status === 'succeeded') return { outcome: 'succeeded' };
+  if (kind.isBegunAnew === true) return { outcome: 'begun_anew' };
   const latest = await parts.operations.latestOf(tenantId, row.root_id);
   if (latest !== undefined && latest.id !== row.id) return { outcome: 'superseded' };
   if (await contradictsDone(parts, row, { kind, input })) return { outcome: 'already_done' };
@@ -219,8 +217,8 @@ async function contradictsDone(
   return done.some((effect) => planned.has(effect.step) && planned.get(effect.step) !== effect.request_digest);
 }
 
-async function recordVerb({ audit }: Parts, { tx, row }: Locked, request: VerbRequest & { readonly name: string }): Promise<void> {
-  await audit.record(tx, {
+async function recordVerb({ tx, row }: Locked, request: VerbRequest & { readonly name: string }): Promise<void> {
+  await recordChange(tx, {
     ...changeOf(row, request),
     action: `operation.${request.name}.requested`,
     ...(request.reason === undefined ? {} : { after: { reason: request.reason } }),
@@ -267,35 +265,4 @@ async function appendStep({ tx, row }: Locked, data: object, now: Date): Promise
   await sql`select append_stream_event(${row.tenant_id}, ${row.id}::uuid, 'step', ${JSON.stringify(data)}::jsonb, ${now}::timestamptz)`.execute(
     tx,
   );
-}
-
-interface Message {
-  readonly verb: 'signal' | 'cancel';
-  readonly name: string | null;
-  readonly payload: object;
-  readonly now: Date;
-}
-
-async function insertMessage({ tx, row }: Locked, { verb, name, payload, now }: Message): Promise<void> {
-  await tx
-    .insertInto('dispatch')
-    .values({
-      id: uuidv7(),
-      tenant_id: row.tenant_id,
-      operation_id: row.id,
-      workflow_id: row.workflow_id,
-      workflow_type: row.kind,
-      task_queue: TASK_QUEUES.core,
-      verb,
-      name,
-      payload: JSON.stringify(payload),
-      priority: 1,
-      due_at: now,
-      lease_until: null,
-      last_error: null,
-      created_at: now,
-      delivered_at: null,
-      outcome: null,
-    })
-    .execute();
 }

@@ -20,7 +20,7 @@ const STICKY_TIMEOUT = '2s';
 const HEARTBEAT_THROTTLE = '2s';
 
 /** Activities at once per queue: what the other side bears, and what one process can do. */
-const ACTIVITY_SLOTS: Readonly<Record<TaskQueue, number>> = { core: 50, mail: 20, files: 16 };
+const ACTIVITY_SLOTS: Readonly<Record<TaskQueue, number>> = { core: 50, mail: 20, payments: 20, files: 16 };
 
 export interface QueueWorkerOptions {
   readonly connection: NativeConnection;

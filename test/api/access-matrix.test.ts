@@ -6,7 +6,19 @@ import { type Answer, type CallOptions, START, assertProblem as assertWholeProbl
 const TUS = { 'Tus-Resumable': '1.0.0', 'Upload-Length': '5', 'Upload-Offset': '0', 'Content-Type': 'application/offset+octet-stream' };
 const OWNED = JSON.stringify({ ownerSubject: 'u_1' });
 
-type ObjectType = 'operation' | 'email' | 'file' | 'upload' | 'suppression' | 'user' | 'apiKey' | 'token' | 'session' | 'tenant';
+type ObjectType =
+  | 'operation'
+  | 'email'
+  | 'file'
+  | 'upload'
+  | 'suppression'
+  | 'user'
+  | 'apiKey'
+  | 'token'
+  | 'session'
+  | 'tenant'
+  | 'cart'
+  | 'order';
 
 /** What this test knows of an operation of the OpenAPI document. */
 interface Row {
@@ -26,6 +38,8 @@ interface Row {
   readonly needsEnded?: true;
 }
 
+const CART = { callers: 'tokens', object: 'cart' } as const;
+const ORDER = { callers: 'tokens', object: 'order' } as const;
 const WORK = { callers: 'tokens', object: 'operation' } as const;
 
 /** An operation without a row fails, and so does a row without an operation. */
@@ -81,6 +95,28 @@ const ROWS: Readonly<Record<string, Row>> = {
   getTenant: { callers: 'platform', object: 'tenant' },
   listTenants: { callers: 'platform' },
   closeTenant: { callers: 'platform', object: 'tenant' },
+  listProducts: { callers: 'tokens' },
+  putProduct: { callers: 'keys' },
+  createCart: { callers: 'tokens', starts: true },
+  getCart: CART,
+  putCartItem: CART,
+  removeCartItem: CART,
+  putCartContact: CART,
+  checkOut: CART,
+  listOrders: { callers: 'tokens', lists: 'order' },
+  getOrder: ORDER,
+  streamOrder: { ...ORDER, needsEnded: true },
+  payOrder: ORDER,
+  listRefunds: ORDER,
+  approveOrder: { callers: 'keys', object: 'order' },
+  voidOrder: { callers: 'keys', object: 'order' },
+  reconcileOrder: { callers: 'keys', object: 'order' },
+  captureOrder: { callers: 'keys', object: 'order' },
+  refundOrder: { callers: 'keys', object: 'order' },
+  getLedgerBalance: { callers: 'keys' },
+  receiveStripeEvent: { callers: 'public' },
+  recoverCart: { callers: 'public' },
+  visitShop: { callers: 'public' },
   isLive: { callers: 'public' },
   isReady: { callers: 'public' },
   getVersion: { callers: 'public' },
@@ -100,6 +136,8 @@ const NOBODYS: Readonly<Record<ObjectType, string>> = {
   file: '019ab6a0-7c00-7000-8000-000000000001',
   upload: '019ab6a0-7c00-7000-8000-000000000001',
   suppression: '019ab6a0-7c00-7000-8000-000000000001',
+  cart: '019ab6a0-7c00-7000-8000-000000000001',
+  order: '019ab6a0-7c00-7000-8000-000000000001',
   user: 'u_nobody',
   apiKey: 'zzzzzzzz',
   token: 'zzzzzzzz',
@@ -132,6 +170,8 @@ async function make(type: ObjectType, { id: tenantId, key }: { readonly id: stri
     const body = { address: `${crypto.randomUUID()}@example.com` };
     return (await api.call('POST', '/v1/suppressions', { key, body })).body.id;
   }
+  if (type === 'cart') return (await newCart(key)).id;
+  if (type === 'order') return newOrder(key);
   if (type === 'apiKey') return (await api.newKey(tenantId, ['*'])).id;
   if (type === 'token') return (await api.newToken(tenantId)).id;
   if (type === 'session') return newSession(tenantId);
@@ -150,7 +190,39 @@ async function newSession(tenantId: string): Promise<string> {
   return made.key.id;
 }
 
-const TYPES = ['operation', 'email', 'file', 'upload', 'suppression', 'user', 'apiKey', 'token', 'session', 'tenant'] as const;
+async function newCart(key: string): Promise<Answer['body']> {
+  const product = { name: 'Brass gear', prices: [{ amount: 1990, currency: 'EUR' }], stock: 1_000 };
+  await api.call('PUT', '/v1/products/brass-gear', { key, body: product });
+  const body = { currency: 'EUR', items: [{ sku: 'brass-gear', quantity: 1 }], ownerSubject: 'u_1' };
+  return (await api.call('POST', '/v1/carts', { key, body })).body;
+}
+
+async function newOrder(key: string): Promise<string> {
+  const { id, quote } = await newCart(key);
+  return (await api.call('POST', `/v1/carts/${id}/checkout`, { key, body: { quoteHash: quote.quoteHash } })).body.id;
+}
+
+/** Nobody works at what was started, so its end is made here. */
+async function end(id: string): Promise<void> {
+  await api.call('POST', `/v1/operations/${id}/cancel`, { key: tenant.key });
+  const { orders } = api.store.checkout;
+  if ((await orders.get(tenant.id, id)) !== undefined) await orders.settleAbandoned({ tenantId: tenant.id, orderId: id, now: new Date() });
+}
+
+const TYPES = [
+  'operation',
+  'email',
+  'file',
+  'upload',
+  'suppression',
+  'user',
+  'apiKey',
+  'token',
+  'session',
+  'tenant',
+  'cart',
+  'order',
+] as const;
 const own = new Map<ObjectType, string>();
 const foreign = new Map<ObjectType, string>();
 for (const type of TYPES) {
@@ -201,11 +273,18 @@ for (const { operationId, path, method, security, requestBody } of operations) {
     method === 'HEAD' ? assert.equal(answer.status, status) : assertWholeProblem(answer, status, code);
   const body = media?.example ?? Object.values(media?.examples ?? {})[0]?.value;
   const ask = (id: string, options: CallOptions) =>
-    api.call(method, path.replace('{id}', id).replace('{name}', operationId === 'previewEmailTemplate' ? 'welcome' : 'retryNow'), {
-      ...(operationId === 'createFile' ? { body: 'hello' } : { body }),
-      ...options,
-      headers: { ...(row.speaks === 'tus' ? TUS : {}), ...options.headers },
-    });
+    api.call(
+      method,
+      path
+        .replace('{id}', id)
+        .replace('{sku}', 'brass-gear')
+        .replace('{name}', operationId === 'previewEmailTemplate' ? 'welcome' : 'retryNow'),
+      {
+        ...(operationId === 'createFile' ? { body: 'hello' } : { body }),
+        ...options,
+        headers: { ...(row.speaks === 'tus' ? TUS : {}), ...options.headers },
+      },
+    );
   const ownId = object === undefined ? '' : (own.get(object) ?? '');
   const foreignId = object === undefined ? '' : (foreign.get(object) ?? '');
 
@@ -274,20 +353,20 @@ for (const { operationId, path, method, security, requestBody } of operations) {
           answer.text,
         );
       else if (row.speaks === 'tus') assert.equal(answer.status, 201);
-      else assert.deepEqual([answer.status, answer.body.ownerSubject], [202, 'u_2']);
+      else if (row.starts === true) assert.deepEqual([answer.status < 300, answer.body.ownerSubject], [true, 'u_2'], answer.text);
     });
 
     it('shows a token nothing beside its resources', async () => {
       if (callers === 'keys') return assertRefused({ key: elsewheresToken }, 403, 'key_required');
       if (object !== undefined) return assertHidden(elsewheresToken, ownId);
       if (row.starts === true) return assertRefused({ key: elsewheresToken }, 403, 'insufficient_scope');
-      assert.deepEqual((await ask('', { key: elsewheresToken })).body.data, []);
+      if (row.lists !== undefined) assert.deepEqual((await ask('', { key: elsewheresToken })).body.data, []);
     });
 
     it('lets in who may', async () => {
       for (const key of callers === 'tokens' ? [tenant.key, token] : [tenant.key]) {
         const id = object === undefined ? '' : await make(object, tenant);
-        if (row.needsEnded === true) await api.call('POST', `/v1/operations/${id}/cancel`, { key: tenant.key });
+        if (row.needsEnded === true) await end(id);
         const answer = await ask(id, { key });
         assert.ok(answer.status < 300 || answer.status === 409, answer.text);
       }

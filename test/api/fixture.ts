@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
+import { createUnsetPayments } from '../../src/adapters/payments-unset.ts';
 import { createStorage } from '../../src/adapters/storage.ts';
 import { createTemplateFolder } from '../../src/adapters/templates-folder.ts';
 import { createApp } from '../../src/api/app.ts';
@@ -68,7 +69,7 @@ export interface Api extends AsyncDisposable {
 let count = 0;
 
 /** The HTTP side over a real database; nothing starts the work that it accepts. */
-export async function startApi(overrides: Partial<ApiContext> = {}, database?: GroundDatabase): Promise<Api> {
+export async function startApi(overrides: Partial<ApiContext> = {}, database?: GroundDatabase, listenAt = 0): Promise<Api> {
   const { databaseUrl } = database ?? (await useDatabase());
   const databases = openDatabases({ url: databaseUrl, systemUrl: databaseUrl, directUrl: databaseUrl, poolSize: 10 });
   const store = createStore(databases, createDispatchBridge());
@@ -82,6 +83,10 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
     store,
     hub,
     templates: createTemplateFolder(new URL('../../templates/email', import.meta.url).pathname),
+    catalogue: store.products.catalogue,
+    shop: { name: 'Test shop', tenantId: 't1' },
+    payments: createUnsetPayments(),
+    payWithinMs: 1_800_000,
     storage: createStorage(pathToFileURL(folder).href),
     files: { maxBytes: 1_000_000, quotaBytes: 10_000_000, uploadExpiryMs: 3_600_000 },
     kinds: KINDS,
@@ -96,7 +101,7 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
     ...overrides,
   };
   const server = createHttpServer(await createApp(context), context.http.publicUrl);
-  server.listen(0, '127.0.0.1');
+  server.listen(listenAt, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo; // it listens on a port
   const url = `http://127.0.0.1:${port}`;
@@ -125,7 +130,13 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
 
   async function newToken(tenantId: string, options: TokenOptions = {}) {
     const made = await store.apiKeys.create({
-      ...{ tenantId, kind: 'token', name: 'test', subject: 'u_1', scopes: ['operations:read', 'operations:write', 'email:*', 'files:*'] },
+      ...{
+        tenantId,
+        kind: 'token',
+        name: 'test',
+        subject: 'u_1',
+        scopes: ['operations:read', 'operations:write', 'email:*', 'files:*', 'checkout:*'],
+      },
       ...{ expiresAt: new Date(Date.now() + 600_000), actor: { actor: 'test' }, now: new Date(), ...options },
     });
     if (made.outcome !== 'created') throw new Error(made.outcome);

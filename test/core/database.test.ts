@@ -10,7 +10,7 @@ import { type GroundDatabase, useDatabase } from '../support/ground.ts';
 
 const MIGRATIONS = new URL('../../migrations/', import.meta.url).pathname;
 /** Above tenants, or without anybody's data. */
-const WITHOUT_TENANT = ['email_route', 'event_position', 'migration', 'rate_count', 'tenant'];
+const WITHOUT_TENANT = ['email_route', 'event_position', 'job_turn', 'migration', 'rate_count', 'stripe_inbox', 'tenant'];
 
 let ground: GroundDatabase;
 let owner: pg.Client;

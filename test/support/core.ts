@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
+import type { Fulfilment } from '../../src/adapters/fulfilment.ts';
 import type { Mailer } from '../../src/adapters/mailer.ts';
+import type { Payments } from '../../src/adapters/payments.ts';
 import { loadConfig } from '../../src/config.ts';
 import { KINDS } from '../../src/contracts/kinds.ts';
 import { createDependencies, type Dependencies, type Overrides } from '../../src/dependencies.ts';
@@ -22,6 +24,8 @@ export interface Core extends AsyncDisposable {
 
 export interface CoreOptions {
   readonly mailer?: Mailer;
+  readonly payments?: Payments;
+  readonly fulfilment?: Fulfilment;
   readonly overrides?: Pick<Overrides, 'storage' | 'checker'>;
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -45,7 +49,7 @@ export async function startCore(ground: Ground, options: CoreOptions = {}): Prom
   const hub = startStreamHub(deps.deps.store.streams, deps.deps.log);
   const serving = await serveQueues({
     deps: deps.deps,
-    queues: ['core', 'mail', 'files'],
+    queues: ['core', 'mail', 'payments', 'files'],
     workflowBundlePath: ground.bundlePath,
     signal: stop.signal,
   });
@@ -86,6 +90,8 @@ export function makeDependencies(ground: Ground, options: CoreOptions = {}) {
   const probeLog: ProbeLog = { done: [], undone: [], vanished: [] };
   const deps = createDependencies(config, {
     mailer: options.mailer ?? NO_MAILER,
+    ...(options.payments === undefined ? {} : { payments: options.payments }),
+    ...(options.fulfilment === undefined ? {} : { fulfilment: options.fulfilment }),
     log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
     ...options.overrides,
     kinds: { ...KINDS, probe: PROBE_KIND },

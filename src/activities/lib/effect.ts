@@ -12,13 +12,16 @@ export type Sent =
   | { readonly state: 'done'; readonly response?: Facts }
   /** The other side said no, for good. */
   | { readonly state: 'refused'; readonly response?: Facts }
-  /** It surely did not happen; it may be tried again. */
-  | { readonly state: 'not_done'; readonly response?: Facts }
+  /** It surely did not happen; it may be tried again. `isSpent`: though not under the key that was given to the other side. */
+  | { readonly state: 'not_done'; readonly response?: Facts; readonly isSpent?: true }
   /** Everything was sent and no answer came: it may have happened. */
   | { readonly state: 'ambiguous' };
 
 /** How an effect stands now. `pending`: nothing happened yet; `sending`: some other attempt may be at it right now. */
 export type Standing = 'done' | 'refused' | 'unknown' | 'pending' | 'sending';
+
+/** `spent`: it did not happen, and the key that was given to the other side is good for nothing any more; the next try counts as a repeat. */
+export type Told = 'accepted' | 'absent' | 'spent' | 'unknown';
 
 export interface EffectParty {
   /**
@@ -27,7 +30,7 @@ export interface EffectParty {
    */
   readonly send: (effect: EffectRow, begin: () => Promise<number>) => Promise<Sent>;
   /** Asks the other side whether it happened; absent where nobody can be asked. */
-  readonly ask?: ((effect: EffectRow) => Promise<'accepted' | 'absent' | 'unknown'>) | undefined;
+  readonly ask?: ((effect: EffectRow) => Promise<Told>) | undefined;
   /** Where nobody can be asked: whether what may have happened is done again, under the same key. Without it, it stays unknown. */
   readonly repeats?: ((effect: EffectRow) => boolean) | undefined;
   /** Whom the effect reaches, where people can refuse to be reached. */
@@ -139,7 +142,8 @@ export async function settleEffect(context: EffectContext, effect: EffectRow): P
   if (effect.state !== 'sending' && effect.state !== 'unknown') return effect.state === 'claimed' ? 'pending' : effect.state;
   const answer = await ask(context, effect);
   if (answer === 'settled') return 'sending';
-  const isRepeated = answer === 'unknown' && context.party.ask === undefined && context.party.repeats?.(effect) === true;
+  const isRepeated =
+    answer === 'spent' || (answer === 'unknown' && context.party.ask === undefined && context.party.repeats?.(effect) === true);
   const state = answer === 'accepted' ? 'done' : answer === 'absent' || isRepeated ? 'claimed' : 'unknown';
   if (state === 'unknown' && effect.state === 'unknown') return 'unknown';
   const fence = await end(context, effect, { state, isRepeated, response: { settledBy: isRepeated ? 'repeating' : 'asking' } });
@@ -149,7 +153,7 @@ export async function settleEffect(context: EffectContext, effect: EffectRow): P
 }
 
 /** That it happened can be believed at once; that it did not, only when nobody can still be at it. */
-async function ask(context: EffectContext, effect: EffectRow): Promise<'accepted' | 'absent' | 'unknown' | 'settled'> {
+async function ask(context: EffectContext, effect: EffectRow): Promise<Told | 'settled'> {
   const { party } = context;
   const settledAtMs = effect.until === null ? 0 : effect.until.getTime() + party.settleMs;
   if (settledAtMs > Date.now()) {
@@ -205,7 +209,10 @@ async function send(context: EffectContext, effect: EffectRow): Promise<Standing
     case 'refused':
       return (await end(context, held, sent)) === undefined ? 'sending' : sent.state;
     case 'not_done':
-      if (hasBegun || sent.response !== undefined) await end(context, held, { ...sent, state: 'claimed' });
+      if (hasBegun || sent.response !== undefined) {
+        const { response, isSpent = false } = sent;
+        await end(context, held, { ...(response === undefined ? {} : { response }), state: 'claimed', isRepeated: isSpent });
+      }
       return 'pending';
     case 'ambiguous': {
       // Not cut short by a cancel: else the operation would wait until the sender's time has run out.

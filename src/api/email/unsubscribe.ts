@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { openUnsubscribe, tenantOfUnsubscribe, UnsubscribeParams, type UnsubscribeClaim } from '../../contracts/email-unsubscribe.ts';
+import { openUnsubscribe, UnsubscribeParams, type UnsubscribeClaim } from '../../contracts/email-unsubscribe.ts';
+import { tenantOfToken } from '../../contracts/sealed-token.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { escapeHtml, sendPage } from '../lib/html.ts';
 import { type RawReply, type ResponseSpec, type Route, publicRoute } from '../lib/route.ts';
@@ -58,7 +59,7 @@ function actRoute(ctx: ApiContext): Route {
 }
 
 async function claimOf(ctx: ApiContext, token: string): Promise<UnsubscribeClaim | undefined> {
-  const tenantId = tenantOfUnsubscribe(token);
+  const tenantId = tenantOfToken(token);
   const secret = tenantId === undefined ? undefined : await ctx.store.email.findUnsubscribeSecret(tenantId);
   return secret === undefined ? undefined : openUnsubscribe(secret, token);
 }

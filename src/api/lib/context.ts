@@ -1,9 +1,13 @@
+import type { Express } from 'express';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { Catalogue } from '../../adapters/catalogue.ts';
 import type { Storage } from '../../adapters/storage.ts';
 import type { EmailTemplates } from '../../adapters/templates.ts';
 import type { Clock } from '../../contracts/clock.ts';
 import type { Kinds } from '../../contracts/kinds.ts';
+import type { Payments } from '../../adapters/payments.ts';
+import type { Accepted, AcceptRequest } from '../../store/operations.ts';
 import type { Store } from '../../store/index.ts';
 import type { Caller, Route } from './route.ts';
 
@@ -41,11 +45,18 @@ export interface Preparing {
 /** Turns the input of a kind, which its schema has checked, into what is stored. */
 export type PrepareInput = (input: object, preparing: Preparing) => Promise<object>;
 
+/** Accepts work of a kind that comes with more than its operation’s row. Throws a problem when it can’t be accepted. */
+export type AcceptWork = (request: AcceptRequest) => Promise<Accepted>;
+
 /** What a feature adds to the API. */
 export interface FeatureApi {
   readonly routes: (ctx: ApiContext) => Route[];
   /** By kind; a kind without one is stored as it comes. */
   readonly prepare?: Readonly<Record<string, (ctx: ApiContext) => PrepareInput>>;
+  /** By kind; a kind without one is accepted as every other. */
+  readonly accept?: Readonly<Record<string, (ctx: ApiContext) => AcceptWork>>;
+  /** Puts pages of the feature’s own there, which are no part of the API. */
+  readonly mountPages?: (app: Express, ctx: ApiContext) => void;
 }
 
 export interface Health {
@@ -59,6 +70,15 @@ export interface ApiContext {
   readonly store: Store;
   readonly hub: StreamHub;
   readonly templates: EmailTemplates;
+  readonly catalogue: Catalogue;
+  /** What the API may ask of payments: nothing that changes any. */
+  readonly payments: Pick<Payments, 'mode' | 'publishableKey' | 'checkWebhook'>;
+  /** How long a buyer may take to pay. */
+  readonly payWithinMs: number;
+  /** The demo shop: what it is called, and whose it is. */
+  readonly shop: { readonly name: string; readonly tenantId: string };
+  /** Something came into the inbox of the payment provider. */
+  wakePayments?(): void;
   readonly storage: Storage;
   readonly files: FileSettings;
   readonly kinds: Kinds;
@@ -75,5 +95,6 @@ export interface ApiContext {
   isUnavailable(error: unknown): boolean;
   /** Of the features that are on; the app puts them there. */
   readonly prepare?: Readonly<Record<string, PrepareInput>>;
+  readonly accept?: Readonly<Record<string, AcceptWork>>;
   temporalUiLink?(workflowId: string): string | undefined;
 }

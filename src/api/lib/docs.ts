@@ -2,8 +2,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Express, Request, Response } from 'express';
 import { PROBLEMS, isProblemCode } from '../../contracts/problems.ts';
-import { escapeHtml, sendPage } from './html.ts';
-import { keepRoute } from './observe.ts';
+import { escapeHtml, mountPage, sendPage } from './html.ts';
 import { HttpProblem } from './problems.ts';
 
 const UI_FOLDER = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -39,37 +38,29 @@ const INDEX = [
 /** The reference at /docs, the document it shows, and a page for each problem. */
 export function mountDocs(app: Express, document: object): void {
   const text = JSON.stringify(document);
-  page(app, '/', sendIndex);
-  page(app, '/openapi.json', (_request, response) => {
+  mountPage(app, '/', sendIndex);
+  mountPage(app, '/openapi.json', (_request, response) => {
     response.setHeader('Cache-Control', 'no-cache');
     response.type('application/json').send(text);
   });
-  page(app, '/docs', (_request, response) =>
+  mountPage(app, '/docs', (_request, response) =>
     sendPage(response, {
       title: 'Nightshift API',
       head: '<link rel="icon" href="/docs/favicon-32x32.png"><link rel="stylesheet" href="/docs/swagger-ui.css">',
       body: '<div id="reference"></div><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script>',
     }),
   );
-  page(app, '/docs/start.js', (_request, response) => void response.type('text/javascript').send(START_SCRIPT));
-  page(app, '/docs/style.css', (_request, response) => void response.type('text/css').send(STYLE));
-  page(app, '/docs/:file', (request, response) => {
+  mountPage(app, '/docs/start.js', (_request, response) => void response.type('text/javascript').send(START_SCRIPT));
+  mountPage(app, '/docs/style.css', (_request, response) => void response.type('text/css').send(STYLE));
+  mountPage(app, '/docs/:file', (request, response) => {
     const file = String(request.params['file']);
     const type = Object.hasOwn(UI_FILES, file) ? UI_FILES[file] : undefined;
     if (type === undefined) throw new HttpProblem('route_not_found');
     response.setHeader('Content-Type', type);
     response.sendFile(join(UI_FOLDER, file), { maxAge: UI_MAX_AGE_MS, dotfiles: 'allow' });
   });
-  page(app, '/problems', (_request, response) => sendProblemList(response));
-  page(app, '/problems/:code', (request, response) => sendProblemPage(String(request.params['code']), response));
-}
-
-/** Pages are the same for everybody, so they know nobody. */
-function page(app: Express, path: string, send: (request: Request, response: Response) => void): void {
-  app.get(path, (request: Request, response: Response) => {
-    keepRoute(response, path);
-    send(request, response);
-  });
+  mountPage(app, '/problems', (_request, response) => sendProblemList(response));
+  mountPage(app, '/problems/:code', (request, response) => sendProblemPage(String(request.params['code']), response));
 }
 
 /** Where to go from here: for people a page, for programs JSON. */

@@ -28,13 +28,16 @@ export interface FirstKey {
 }
 
 /**
- * Makes tenant `default` and its first key, and a platform key, unless they exist. The file is written before the row, and a file
+ * Makes tenant `default` with a few products to try, its first key, and a platform key, unless they exist. The file is written before the row, and a file
  * without a row gets one at the next start: dying in between leaves a start that simply goes on.
  */
 export async function ensureFirstKey(request: FirstKeyRequest): Promise<{ readonly tenant: FirstKey; readonly platform: FirstKey }> {
   const { store, now } = request;
-  if ((await store.tenants.get(DEFAULT_TENANT.id)) === undefined && !(await store.system.apiKeys.hasUsable('key', DEFAULT_TENANT.id))) {
-    await store.tenants.put({ ...DEFAULT_TENANT, actor: { actor: 'system' }, now });
+  // Until the first key is there, the installation is new.
+  if (!(await store.system.apiKeys.hasUsable('key', DEFAULT_TENANT.id))) {
+    if ((await store.tenants.get(DEFAULT_TENANT.id)) === undefined)
+      await store.tenants.put({ ...DEFAULT_TENANT, actor: { actor: 'system' }, now });
+    await store.products.seedDemo(DEFAULT_TENANT.id, now);
   }
   const platformFile = join(dirname(request.file), PLATFORM_KEY_FILE);
   return {

@@ -1,4 +1,5 @@
-import type { Response } from 'express';
+import type { Express, Request, Response } from 'express';
+import { keepRoute } from './observe.ts';
 
 /** Pages of ours load from our own origin and talk to it only. */
 const PAGE_POLICY = [
@@ -30,6 +31,14 @@ export function sendPage(response: Response, { title, body, head = '', status = 
     `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">` +
       `<title>${escapeHtml(title)}</title>${head}</head><body>${body}</body></html>\n`,
   );
+}
+
+/** Pages are the same for everybody, so they know nobody. */
+export function mountPage(app: Express, path: string, send: (request: Request, response: Response) => void): void {
+  app.get(path, (request: Request, response: Response) => {
+    keepRoute(response, path);
+    send(request, response);
+  });
 }
 
 export function escapeHtml(text: string): string {

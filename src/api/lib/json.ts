@@ -62,7 +62,8 @@ function requireJsonType(request: IncomingMessage): void {
   }
 }
 
-async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+/** The body as it came. @throws {HttpProblem} for too many bytes */
+export async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   // Made only when needed: an error costs its stack.
   const tooLarge = (): HttpProblem =>
     new HttpProblem('payload_too_large', `The body is larger than the ${limitBytes} bytes that this route takes.`);

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { PROBLEMS, type FieldError, type Problem, type ProblemCode } from '../../contracts/problems.ts';
+import type { Quote } from '../../contracts/checkout/quotes.ts';
 import type { ApiContext } from './context.ts';
 
 const RETRY_AFTER_SECONDS = 2;
@@ -7,6 +8,8 @@ const RETRY_AFTER_SECONDS = 2;
 export interface ProblemExtras {
   readonly errors?: readonly FieldError[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of the cart that the problem is about. */
+  readonly quote?: Quote;
 }
 
 /** Thrown anywhere in a request; becomes the answer. `detail` says what happened here, and never holds text from inside. */
@@ -46,6 +49,7 @@ export function problemBody(problem: HttpProblem, publicUrl: string, requestId: 
     retryable,
     requestId,
     ...(problem.extras.errors === undefined ? {} : { errors: [...problem.extras.errors] }),
+    ...(problem.extras.quote === undefined ? {} : { quote: problem.extras.quote }),
   };
 }
 

@@ -1,17 +1,18 @@
 import { CORE_SCOPES, coversScope } from '../../contracts/api-keys.ts';
+import { CHECKOUT_SCOPES } from '../../contracts/checkout/scopes.ts';
 import type { Kinds } from '../../contracts/kinds.ts';
 import { HttpProblem } from './problems.ts';
 import type { Caller } from './route.ts';
 
 /** All that a key can be given. */
 export function keyScopes(kinds: Kinds): readonly string[] {
-  const known = [...CORE_SCOPES, ...kindScopes(kinds)];
+  const known = [...CORE_SCOPES, ...Object.values(CHECKOUT_SCOPES), ...kindScopes(kinds)];
   return [...new Set(['*', ...known, ...areasOf(known)])];
 }
 
 /** What a token can be given: work, its subject's own. Nothing else has owners. */
 export function tokenScopes(kinds: Kinds): readonly string[] {
-  const known = ['operations:read', 'operations:write', ...kindScopes(kinds)];
+  const known = ['operations:read', 'operations:write', ...Object.values(CHECKOUT_SCOPES), ...kindScopes(kinds)];
   return [...new Set([...known, ...areasOf(known)])];
 }
 

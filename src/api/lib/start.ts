@@ -63,7 +63,8 @@ export async function startOperation(ctx: ApiContext, request: StartRequest): Pr
   const { auth, kind, idempotency, now } = request;
   const { start, ownerSubject } = await prepareStart(ctx, request);
   const input = await prepareInput(ctx, kind, request);
-  const accepted = await ctx.store.operations.accept({
+  const accept = ctx.accept?.[kind.name] ?? ctx.store.operations.accept;
+  const accepted = await accept({
     tenantId: auth.tenantId,
     kind,
     input,
@@ -181,7 +182,7 @@ export function exampleOperation(kind: string, overrides: Partial<Operation> = {
 }
 
 /** Whose work it will be: what a token starts is its subject's; a key says so, or nobody's. */
-function ownerOf(auth: TenantCaller, named: string | undefined): string | undefined {
+export function ownerOf(auth: TenantCaller, named: string | undefined): string | undefined {
   if (auth.kind !== 'token') return named;
   if (auth.resources !== undefined)
     throw new HttpProblem('insufficient_scope', 'The token is for the resources that it names, so it can not start anything new.');

@@ -16,8 +16,9 @@ export function scopesFor(kinds: Kinds, right: Right): readonly string[] {
   return [CORE_SCOPE[right], ...new Set(Object.values(kinds).map((kind) => kind.scopes[right]))];
 }
 
-/** @throws {HttpProblem} insufficient_scope */
+/** @throws {HttpProblem} insufficient_scope; key_required for a token where only the shop’s own people may do this */
 export function requireKind(caller: TenantCaller, kind: Kind | undefined, right: Right): void {
+  if (right === 'start' && kind?.isStaffOnly === true && caller.kind === 'token') throw new HttpProblem('key_required');
   requireScope(caller, kind === undefined ? [CORE_SCOPE[right]] : [CORE_SCOPE[right], kind.scopes[right]]);
 }
 

@@ -40,6 +40,7 @@ const REFUSALS = {
   succeeded: 'operation_succeeded',
   superseded: 'operation_superseded',
   already_done: 'already_done',
+  begun_anew: 'operation_begun_anew',
   mismatch: 'idempotency_key_reused',
 } as const satisfies Readonly<Record<string, ProblemCode>>;
 
@@ -92,7 +93,15 @@ function retryRoute(ctx: ApiContext): Route {
     bodyOptional: true,
     bodyExample: { reason: 'the mailbox works again' },
     responses: startedResponses('email'),
-    problems: ['not_found', 'feature_off', 'operation_not_finished', 'operation_succeeded', 'operation_superseded', 'already_done'],
+    problems: [
+      'not_found',
+      'feature_off',
+      'operation_not_finished',
+      'operation_succeeded',
+      'operation_superseded',
+      'operation_begun_anew',
+      'already_done',
+    ],
     idempotent: true,
     startsWork: true,
     async handler(request) {
@@ -222,7 +231,8 @@ async function send(ctx: ApiContext, { auth, now, row, name, payload, reason }: 
 function refusal(outcome: keyof typeof REFUSALS, row: OperationRow): HttpProblem {
   const code = REFUSALS[outcome];
   const headers = outcome === 'not_started' || outcome === 'not_terminal' ? { 'Retry-After': '1' } : {};
-  const detail = code.startsWith('operation_') && outcome !== 'superseded' ? `The operation is ${row.status}.` : undefined;
+  const detail =
+    code.startsWith('operation_') && outcome !== 'superseded' && outcome !== 'begun_anew' ? `The operation is ${row.status}.` : undefined;
   return new HttpProblem(code, detail, { headers });
 }
 

@@ -18,3 +18,14 @@ export function operationWorkflowId({ kind, tenantId, key, attempt }: WorkflowId
   const base = `${kind}:${tenantId}:${key}`;
   return attempt > 1 ? `${base}:${attempt}` : base;
 }
+
+export interface CartWorkflowIdParts {
+  readonly tenantId: string;
+  readonly cartId: string;
+  /** 1-based: the how manieth workflow keeps the cart's time. */
+  readonly keeper: number;
+}
+
+export function cartWorkflowId({ tenantId, cartId, keeper }: CartWorkflowIdParts): string {
+  return operationWorkflowId({ kind: 'cart', tenantId, key: cartId, attempt: keeper });
+}

@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   type Next,
   proxyLocalActivities,
   type SignalInput,
@@ -18,7 +19,10 @@ const { recordMessage } = proxyLocalActivities<OperationActivities>({ ...PROFILE
 export function interceptors(): WorkflowInterceptors {
   let ref: OperationRef | undefined;
   const audit = async (type: 'signal' | 'update', name: string, first: unknown): Promise<void> => {
-    if (ref !== undefined) await recordMessage({ ref, type, name, asked: first, nowMs: Date.now() });
+    if (ref === undefined) return;
+    const message = { ref, type, name, asked: first, nowMs: Date.now() };
+    // A message that comes after a cancel must not end the workflow, which has things to undo.
+    await CancellationScope.nonCancellable(() => recordMessage(message));
   };
   const inbound: WorkflowInboundCallsInterceptor = {
     execute(input: WorkflowExecuteInput, next: Next<WorkflowInboundCallsInterceptor, 'execute'>) {

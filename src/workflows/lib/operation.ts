@@ -169,7 +169,7 @@ async function outcomeOf(work: () => Promise<Outcome>): Promise<Outcome> {
 }
 
 /** A step whose process died after the cancel was asked for: Temporal gives it to nobody again, so what it began is found out in closing. */
-function isCutShort(error: unknown): boolean {
+export function isCutShort(error: unknown): boolean {
   return error instanceof ActivityFailure && error.retryState === 'CANCEL_REQUESTED';
 }
 

@@ -1,0 +1,118 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ChaosFeature, FeatureRun, FeatureWorld } from './lib/feature.ts';
+import { Ledger } from './lib/ledger.ts';
+import type { Product } from './lib/product.ts';
+import { collectEvidence } from './checkout/evidence.ts';
+import { judgeCheckout } from './checkout/judge.ts';
+import { liveBuyer } from './checkout/life.ts';
+import { planBuyers, SKUS, STOCK } from './checkout/plan.ts';
+import type { Buyer } from './checkout/plan.ts';
+import { startTwinProcess } from './checkout/twin.ts';
+import type { TwinProcess } from './checkout/twin.ts';
+import { startMailServer } from './email/mail-server.ts';
+
+const LOOK_EVERY_MS = 250;
+const PRICES = [
+  { amount: 1999, currency: 'EUR' },
+  { amount: 3200, currency: 'JPY' },
+  { amount: 6650, currency: 'KWD' },
+];
+/** Of changing requests to the provider. What is lost is lost for the first two attempts under its key. */
+const REQUEST_FAULTS = [
+  { kind: 'reply_lost', share: 0.1, attempts: 2 },
+  { kind: 'cut_body', share: 0.03 },
+  { kind: 'error_500', share: 0.02 },
+  { kind: 'error_500_after', share: 0.02 },
+  { kind: 'rate_limited', share: 0.03 },
+  { kind: 'bad_gateway', share: 0.02 },
+  { kind: 'bad_gateway_after', share: 0.01 },
+];
+const WEBHOOK_FAULTS = { dropped: 0.1, doubled: 0.15, reordered: 0.25, late: 0.05 };
+const LATE_MS = 5_000;
+
+/** Buyers over HTTP, a payment provider and a mail server of our own that fail as real ones do and keep journals. */
+export const checkoutChaos: ChaosFeature = checkout('checkout', WEBHOOK_FAULTS);
+
+/** The same, with `webhooks` that never come: everything must come right all the same. */
+export function checkout(name: string, webhooks: object): ChaosFeature {
+  return {
+    name,
+    targets: ['app', 'postgres', 'temporal', 'supervisor', 'stall'],
+    open: (run) => open(run, webhooks),
+  };
+}
+
+async function open({ seed, count, folder }: FeatureRun, webhooks: object): Promise<FeatureWorld> {
+  const buyers = planBuyers(seed, count);
+  const mailFile = join(folder, 'mails.jsonl');
+  const ledger = await Ledger.create(join(folder, 'ledger.jsonl'));
+  const mails = await startMailServer({ seed, journalFile: mailFile, onAccepted: () => undefined });
+  const twin = await startTwinProcess(join(folder, 'provider'));
+  await twin.setFaults({ seed: String(seed), requests: REQUEST_FAULTS, webhooks, lateMs: LATE_MS });
+  const watch = watchPayments(twin);
+  return {
+    environment: {
+      STRIPE_API_KEY: twin.keys.secret,
+      STRIPE_PUBLISHABLE_KEY: twin.keys.publishable,
+      STRIPE_WEBHOOK_SECRETS: twin.keys.webhookSecret,
+      STRIPE_URL: twin.url,
+      SMTP_URL: mails.smtpUrl,
+      MAIL_LOOKUP_URL: mails.lookupUrl,
+      RATE_LIMIT_PER_MINUTE: '10000000',
+      PAY_WITHIN: '30s',
+      RECONCILE_PAYMENTS: '15s',
+      CART_REMINDERS: '5s,15s',
+    },
+    expectedEffects: buyers.filter(({ behaviour }) => behaviour !== 'leaves' && behaviour !== 'abandons').length,
+    seenEffects: () => watch.paid(),
+    async prepare(product) {
+      await twin.sendWebhooksTo(`${product.endpoints['api'] ?? ''}/hooks/stripe`);
+      await openShop(product);
+    },
+    async live(ordinal, load, onAcknowledged) {
+      const buyer: Buyer | undefined = buyers[ordinal];
+      if (buyer === undefined) throw new Error(`there is no buyer ${ordinal}`);
+      await liveBuyer(buyer, { load, ledger, onAcknowledged });
+    },
+    async judge(product) {
+      const providerEntries = await twin.audit(0);
+      return judgeCheckout(await collectEvidence({ product, buyers, ledgerFile: ledger.path, mailFile, providerEntries }));
+    },
+    async [Symbol.asyncDispose]() {
+      await watch.stop();
+      await twin[Symbol.asyncDispose]();
+      await mails[Symbol.asyncDispose]();
+      await ledger[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function openShop(product: Product): Promise<void> {
+  for (const sku of SKUS) {
+    const body = { name: `A ${sku}`, prices: PRICES, taxPercent: 19, stock: STOCK };
+    const { status, body: answer } = await product.call('PUT', `/v1/products/${sku}`, { body });
+    if (status !== 200 && status !== 201) throw new Error(`${sku} was answered by ${status} ${JSON.stringify(answer)}`);
+  }
+}
+
+/** Counts the payments that the provider has taken so far, for strikes that come in the midst of them. */
+function watchPayments(twin: TwinProcess) {
+  const stop = new AbortController();
+  let [after, paid] = [0, 0];
+  const watching = (async () => {
+    while (!stop.signal.aborted) {
+      const entries = await twin.audit(after).catch(() => []);
+      after += entries.length;
+      paid += entries.filter((entry) => JSON.stringify(entry).includes('"type":"payment_intent.succeeded"')).length;
+      await sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+    }
+  })();
+  return {
+    paid: () => paid,
+    async stop() {
+      stop.abort();
+      await watching;
+    },
+  };
+}

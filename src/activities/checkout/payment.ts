@@ -1,0 +1,244 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { PaymentIntent, Refund } from '../../adapters/payments.ts';
+import type { OrderView } from '../../contracts/pure/checkout.ts';
+import type { RunRef } from '../../contracts/pure/operations.ts';
+import type { OrderRow } from '../../store/checkout/merge.ts';
+import { withHeartbeat } from '../lib/heartbeat.ts';
+import { type OrderActivityDeps, stepOf } from './order.ts';
+import { changePayment, type PaymentChange, type PaymentParts, providerKey, settleChange } from './payment-effect.ts';
+import type { PaymentSync } from './sync.ts';
+
+export interface PaymentActivityDeps extends PaymentParts, OrderActivityDeps {
+  readonly sync: PaymentSync;
+  /** Where buyers come back to after they approved a payment at their bank. */
+  readonly returnUrl: string;
+}
+
+export interface PaymentRun {
+  readonly run: RunRef;
+}
+
+export interface ConfirmRequest {
+  readonly run: RunRef;
+  readonly paymentTry: number;
+}
+
+export interface CaptureRequest {
+  readonly run: RunRef;
+  /** All that is authorized when absent. */
+  readonly amount?: number;
+}
+
+export interface UndoRequest {
+  readonly run: RunRef;
+  /** From 1; one more after each refund that failed. */
+  readonly nth: number;
+}
+
+export interface Undone {
+  readonly view: OrderView;
+  /** The provider says that the money can't go back. */
+  readonly hasFailed: boolean;
+}
+
+const MAX_UNDOS = 100;
+
+/** Steps of an order’s payment at the provider, each safe to repeat. All answer how the order stands afterwards. */
+export function createPaymentActivities(deps: PaymentActivityDeps) {
+  return {
+    /** Makes the payment known to the provider, without taking any money. */
+    createPayment: ({ run }: PaymentRun) => withHeartbeat(() => createPayment(deps, run)),
+    /** How the payment stands, read anew. */
+    readPayment: ({ run }: PaymentRun) => readPayment(deps, run),
+    /** Pays with what the buyer named. A decline is an answer: the buyer may name something else. */
+    confirmPayment: (request: ConfirmRequest) => withHeartbeat(() => confirmPayment(deps, request)),
+    /** Takes what is reserved. */
+    capturePayment: (request: CaptureRequest) => withHeartbeat(() => capturePayment(deps, request)),
+    /** Takes the payment back as long as no money was taken; whether it was, the answer tells. */
+    voidPayment: ({ run }: PaymentRun) => withHeartbeat(() => voidPayment(deps, run)),
+    /** Gives everything back that was taken and is not given back yet. */
+    undoPayment: (request: UndoRequest) => withHeartbeat(() => undoPayment(deps, request)),
+  };
+}
+
+async function readPayment({ sync, store, viewOf }: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
+  const synced = await sync.syncOrder({ ...stepOf(run), tellsWorkflow: false });
+  if (synced.order === undefined || synced.outcome === 'unavailable') throw unavailable();
+  if (synced.outcome === 'foreign') await store.checkout.orders.stuck(stepOf(run), 'payment_missing');
+  return viewOf(synced.order);
+}
+
+async function orderOf({ store }: PaymentActivityDeps, run: RunRef): Promise<OrderRow> {
+  const row = await store.checkout.orders.get(run.tenantId, run.rootId);
+  if (row === undefined) throw ApplicationFailure.nonRetryable('The order does not exist.', 'NotOpen');
+  return row;
+}
+
+async function createPayment(deps: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
+  const row = await orderOf(deps, run);
+  if (row.intent_id !== null) return deps.viewOf(row);
+  const changed = await changePayment(deps, run, intentChange(deps, row));
+  if (changed.outcome !== 'done') throw refusedByProvider();
+  return deps.viewOf(await makeKnown(deps, row, { run, value: changed.value }));
+}
+
+interface Made {
+  readonly run: RunRef;
+  /** Absent: an earlier attempt made it, and died before it was known. */
+  readonly value: PaymentIntent | undefined;
+}
+
+async function makeKnown(deps: PaymentActivityDeps, row: OrderRow, { run, value }: Made): Promise<OrderRow> {
+  const intent = value ?? (await findIntent(deps, row));
+  return (await deps.sync.makeKnown({ ...stepOf(run), tellsWorkflow: false }, intent)) ?? row;
+}
+
+async function findIntent(deps: PaymentActivityDeps, row: OrderRow): Promise<PaymentIntent> {
+  const effect = (await deps.store.effects.ofRoot(row.tenant_id, row.id)).find(({ step }) => step === 'intent');
+  const answer = effect === undefined ? undefined : await intentChange(deps, row).look(providerKey(effect), effect);
+  if (answer?.outcome !== 'found') throw unavailable();
+  return answer.value;
+}
+
+async function confirmPayment(deps: PaymentActivityDeps, { run, paymentTry }: ConfirmRequest): Promise<OrderView> {
+  const row = await orderOf(deps, run);
+  if (row.confirmed_try >= paymentTry) return deps.viewOf(row);
+  const changed = await changePayment(deps, run, confirmChange(deps, row, paymentTry));
+  const isUseless = changed.outcome === 'refused' && changed.refusal.kind !== 'declined';
+  const decline = isUseless ? { code: changed.refusal.code, text: changed.refusal.text } : undefined;
+  if (decline === undefined) await readPayment(deps, run);
+  return deps.viewOf(await deps.store.checkout.orders.confirmed(stepOf(run), paymentTry, decline));
+}
+
+async function capturePayment(deps: PaymentActivityDeps, { run, amount }: CaptureRequest): Promise<OrderView> {
+  const { payments } = deps;
+  const row = await orderOf(deps, run);
+  const isTooMuch = amount !== undefined && amount > row.authorized_amount;
+  if (row.captured_amount > 0 || isTooMuch) return deps.viewOf(row);
+  const intentId = intentIdOf(row);
+  await changePayment(deps, run, {
+    step: 'capture',
+    terms: [intentId, amount ?? null],
+    call: (call) => payments.captureIntent({ ...call, intentId, ...(amount === undefined ? {} : { amount }) }),
+    look: () => payments.retrieveIntent(intentId),
+    happened: ({ receivedAmount }) => receivedAmount > 0,
+  });
+  return readPayment(deps, run);
+}
+
+async function voidPayment(deps: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
+  const { payments } = deps;
+  const row = await orderOf(deps, run);
+  if (row.intent_id === null) {
+    const settled = await settleChange(deps, run, intentChange(deps, row));
+    // Nothing was ever made, so there is nothing to take back.
+    if (settled?.outcome !== 'done') return deps.viewOf(row);
+  }
+  const known = row.intent_id === null ? await makeKnown(deps, row, { run, value: undefined }) : row;
+  if (known.intent_status === 'cancelled' || known.captured_amount > 0) return deps.viewOf(known);
+  const intentId = intentIdOf(known);
+  await changePayment(deps, run, {
+    step: 'void',
+    terms: [intentId],
+    call: (call) => payments.cancelIntent({ ...call, intentId }),
+    look: () => payments.retrieveIntent(intentId),
+    happened: ({ status }) => status === 'cancelled',
+  });
+  return readPayment(deps, run);
+}
+
+async function undoPayment(deps: PaymentActivityDeps, { run, nth }: UndoRequest): Promise<Undone> {
+  const { store, sync } = deps;
+  const row = await orderOf(deps, run);
+  if (row.captured_amount <= row.refunded_amount) return { view: deps.viewOf(row), hasFailed: false };
+  const changed = await changePayment(deps, run, undoChange(deps, row, nth));
+  const at = stepOf(run);
+  if (changed.outcome === 'done' && changed.value !== undefined)
+    await store.checkout.payments.applyRefund({ ...at, refund: changed.value });
+  await sync.syncRefunds({ ...at, tellsWorkflow: false }, intentIdOf(row));
+  const view = await readPayment(deps, run);
+  const refunds = await store.checkout.refunds.list(at.tenantId, at.orderId, { limit: MAX_UNDOS });
+  const last = refunds.find(({ cause }) => cause === 'undo');
+  return { view, hasFailed: changed.outcome !== 'done' || last?.state === 'failed' || last?.state === 'cancelled' };
+}
+
+function intentChange({ payments }: PaymentActivityDeps, row: OrderRow): PaymentChange<PaymentIntent> {
+  const { id: orderId, tenant_id: tenantId, currency, total_amount: amount, capture_method: captureMethod } = row;
+  return {
+    step: 'intent',
+    terms: [amount, currency, captureMethod],
+    call: (call) =>
+      payments.createIntent({
+        ...call,
+        owner: { tenantId, orderId },
+        money: { amount, currency },
+        captureMethod,
+        description: `Order ${orderId}`,
+      }),
+    look: (key, effect) => payments.findIntent({ key, createdFrom: effect.created_at.toISOString() }),
+    happened: () => true,
+  };
+}
+
+function confirmChange({ payments, returnUrl }: PaymentActivityDeps, row: OrderRow, paymentTry: number): PaymentChange<PaymentIntent> {
+  const intentId = intentIdOf(row);
+  const paymentMethod = row.payment_method;
+  return {
+    step: `confirm-${paymentTry}`,
+    terms: [intentId, paymentTry],
+    call: (call) => payments.confirmIntent({ ...call, intentId, returnUrl, ...(paymentMethod === null ? {} : { paymentMethod }) }),
+    look: () => payments.retrieveIntent(intentId),
+    // A payment that waits for a method may have been declined by this call: the same key gets the same answer, and no money is taken twice.
+    happened: ({ status }) => status !== 'needs_payment_method' && status !== 'needs_confirmation',
+  };
+}
+
+function undoChange({ payments }: PaymentActivityDeps, row: OrderRow, nth: number): PaymentChange<Refund> {
+  const intentId = intentIdOf(row);
+  const owner = { tenantId: row.tenant_id, orderId: row.id };
+  return refundChange(payments, {
+    step: `undo-${nth}`,
+    terms: [intentId],
+    create: { owner, intentId, reason: 'requested_by_customer' },
+  });
+}
+
+interface RefundPlan {
+  readonly step: string;
+  readonly terms: readonly (string | number | null)[];
+  readonly create: Omit<Parameters<PaymentParts['payments']['createRefund']>[0], 'key'>;
+}
+
+/** A refund as a change at the provider, found again by its key. */
+export function refundChange(payments: PaymentParts['payments'], { step, terms, create }: RefundPlan): PaymentChange<Refund> {
+  return {
+    step,
+    terms,
+    call: (call) => payments.createRefund({ ...call, ...create }),
+    async look(key) {
+      let after: string | undefined;
+      do {
+        const answer = await payments.listRefunds({ intentId: create.intentId, ...(after === undefined ? {} : { after }) });
+        if (answer.outcome !== 'found') return answer;
+        const value = answer.value.items.find((refund) => refund.key === key);
+        if (value !== undefined) return { outcome: 'found', value };
+        after = answer.value.next;
+      } while (after !== undefined);
+      return { outcome: 'absent' };
+    },
+    happened: () => true,
+  };
+}
+
+function intentIdOf({ intent_id: id }: OrderRow): string {
+  if (id === null) throw ApplicationFailure.retryable('The payment is not known yet.', 'OutsideUnavailable');
+  return id;
+}
+
+function unavailable(): ApplicationFailure {
+  return ApplicationFailure.retryable('The payment provider can not be reached.', 'OutsideUnavailable');
+}
+
+function refusedByProvider(): ApplicationFailure {
+  return ApplicationFailure.nonRetryable('The payment provider takes no payment on these terms.', 'Rejected');
+}

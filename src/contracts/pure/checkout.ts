@@ -1,0 +1,38 @@
+/** Signals of an order’s workflow, beside those that every operation understands. */
+export const ORDER_SIGNALS = {
+  /** The buyer named a payment method. */
+  pay: 'pay',
+  /** Something was heard of the payment. */
+  paymentChanged: 'paymentChanged',
+  approve: 'approve',
+  voidPayment: 'void',
+  capture: 'capture',
+  reconcile: 'reconcile',
+} as const;
+
+/** What an order’s workflow decides by. Neither names nor addresses nor what was bought. */
+export interface OrderView {
+  readonly state: string;
+  /** The payment’s status as it was last read; null before it was set up. */
+  readonly intentStatus: string | null;
+  readonly captureMethod: 'automatic' | 'manual';
+  readonly capturedAmount: number;
+  readonly refundedAmount: number;
+  readonly totalAmount: number;
+  /** Tries at paying that the buyer asked for, and those that were given to the provider. */
+  readonly paymentTry: number;
+  readonly confirmedTry: number;
+  /** Until when the buyer may take. */
+  readonly payUntilMs: number;
+  /** Until when reserved money can be taken. */
+  readonly captureBeforeMs: number | null;
+}
+
+/** Step of the effect by which a refund that was asked for is made; its root is the refund’s own operation. */
+export const REFUND_STEP = 'refund';
+
+/** Which of our rows a refund at the provider belongs to, as its business key says: one that was asked for, or one that undoes an order. */
+export function refundOfKey(key: string): { readonly cause: 'asked'; readonly refundId: string } | { readonly cause: 'undo' } {
+  const [rootId = '', step = ''] = key.split('/');
+  return step.startsWith(`${REFUND_STEP}#`) ? { cause: 'asked', refundId: rootId } : { cause: 'undo' };
+}

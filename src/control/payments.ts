@@ -1,0 +1,119 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../contracts/clock.ts';
+import type { Store } from '../store/index.ts';
+import type { InboxRow, PaymentHint } from '../store/system/checkout.ts';
+import { type Job, startJob } from './job.ts';
+
+const INBOX_POLL_MS = 1_000;
+const HINTS_PER_TURN = 50;
+const AT_ONCE = 8;
+const ORDERS_PER_TURN = 200;
+/** How far back it is looked for events that were not delivered: two turns and an hour. */
+const LOOK_BACK_MS = 3_600_000;
+
+/** Reads at the payment provider and merges what it says; given by the composition root. */
+export interface PaymentReader {
+  readonly syncHint: (hint: Pick<InboxRow, 'kind' | 'objectId' | 'intentId'>, now: Date) => Promise<'merged' | 'foreign' | 'unavailable'>;
+  readonly syncOrder: (request: {
+    readonly tenantId: string;
+    readonly orderId: string;
+    readonly now: Date;
+    readonly tellsWorkflow: boolean;
+  }) => Promise<unknown>;
+  /** Events since then that did not reach us. Undefined: it can't be asked right now. */
+  readonly undelivered: (since: Date) => Promise<readonly PaymentHint[] | undefined>;
+}
+
+export interface PaymentJobsDeps {
+  readonly store: Store;
+  readonly payments: PaymentReader;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly reconcileMs: number;
+}
+
+export interface PaymentJobs extends AsyncDisposable {
+  /** Something came into the inbox. */
+  wake(): void;
+}
+
+/**
+ * Acts on what the payment provider said, and, since it may not have been heard, compares every so often: events that were not delivered,
+ * payments that may have changed, orders that nobody works at. Any number of processes may run these.
+ */
+export function startPaymentJobs(deps: PaymentJobsDeps): PaymentJobs {
+  const inbox = startInbox(deps);
+  const reconcile = startReconciler(deps, inbox);
+  return {
+    wake: inbox.wake,
+    async [Symbol.asyncDispose]() {
+      await reconcile[Symbol.asyncDispose]();
+      await inbox[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function startInbox({ store, payments, clock, log }: PaymentJobsDeps): Job {
+  const { checkout } = store.system;
+
+  async function act(row: InboxRow): Promise<void> {
+    const outcome = await payments.syncHint(row, clock());
+    if (outcome === 'unavailable') await checkout.postponeHint(row, clock());
+    else await checkout.settleHint(row.eventId, outcome, clock());
+  }
+
+  return startJob({
+    name: 'payment-inbox',
+    everyMs: INBOX_POLL_MS,
+    log,
+    async turn() {
+      const rows = await checkout.takeHints(HINTS_PER_TURN, clock());
+      // Many events are about one payment: read together, each would wait for the other.
+      const byPayment = [...Map.groupBy(rows, (row) => row.intentId ?? row.objectId).values()];
+      for (let index = 0; index < byPayment.length; index += AT_ONCE)
+        await Promise.all(byPayment.slice(index, index + AT_ONCE).map((group) => inTurn(group, act)));
+      return rows.length === HINTS_PER_TURN;
+    },
+  });
+}
+
+async function inTurn<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  for (const item of items) await act(item);
+}
+
+function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJobsDeps, inbox: Job): Job {
+  const { checkout } = store.system;
+
+  async function catchUp(now: Date): Promise<void> {
+    const hints = await payments.undelivered(new Date(now.getTime() - LOOK_BACK_MS - 2 * reconcileMs));
+    if (hints !== undefined && (await checkout.receive(hints, now)) > 0) inbox.wake();
+  }
+
+  async function reread(now: Date): Promise<void> {
+    const orders = await checkout.openOrders(new Date(now.getTime() - reconcileMs), ORDERS_PER_TURN);
+    for (let index = 0; index < orders.length; index += AT_ONCE)
+      await Promise.all(orders.slice(index, index + AT_ONCE).map((order) => payments.syncOrder({ ...order, now, tellsWorkflow: true })));
+  }
+
+  async function endAbandoned(now: Date): Promise<void> {
+    for (const { tenantId, orderId } of await checkout.abandonedOrders(ORDERS_PER_TURN)) {
+      const outcome = await store.checkout.orders.settleAbandoned({ tenantId, orderId, now });
+      if (outcome === 'stuck') log.error({ tenantId, orderId }, 'an order has money or a payment, and nobody works at it any more');
+    }
+  }
+
+  return startJob({
+    name: 'payment-reconcile',
+    everyMs: Math.min(reconcileMs, 30_000),
+    log,
+    async turn() {
+      const now = clock();
+      await endAbandoned(now);
+      if (!(await checkout.takeTurn('payment-reconcile', reconcileMs, now))) return false;
+      await catchUp(now);
+      await reread(now);
+      await checkout.deleteHintsBefore(now);
+      return false;
+    },
+  });
+}

@@ -1,0 +1,261 @@
+import { type Kysely, type Selectable, sql } from 'kysely';
+import { uuidv7 } from 'uuidv7';
+import type { PaymentIntent, Refund } from '../../adapters/payments.ts';
+import type { DispatchBridge } from '../../contracts/bridge.ts';
+import type { OrderState, RefundState } from '../../contracts/checkout/orders.ts';
+import { ORDER_SIGNALS, refundOfKey } from '../../contracts/pure/checkout.ts';
+import { type Tx, withTenant } from '../database.ts';
+import type { Database } from '../schema.ts';
+import { insertMessage } from '../messages.ts';
+import { post, postingsOfIntent, postingsOfRefund } from './ledger.ts';
+import { withdrawMails } from './cart-mails.ts';
+import { mergeIntent, type OrderRow, standingOf, stateOf } from './merge.ts';
+
+export type RefundRow = Selectable<Database['payment_refund']>;
+
+export interface Reading {
+  readonly tenantId: string;
+  readonly orderId: string;
+  /** Taken before the payment was read. */
+  readonly ticket: number;
+  readonly intent: PaymentIntent;
+  readonly now: Date;
+  /** Whether the order’s workflow is told when something has changed; it need not be when it is the one that reads. */
+  readonly tellsWorkflow: boolean;
+}
+
+export interface RefundReading extends Pick<Reading, 'tenantId' | 'orderId' | 'now'> {
+  readonly refund: Refund;
+}
+
+interface Parts {
+  readonly db: Kysely<Database>;
+  readonly bridge: DispatchBridge;
+}
+
+/** What the provider told, merged into orders, refunds and the ledger. All may be repeated, in any order. */
+export function createPaymentsStore({ db, bridge }: Parts) {
+  /** Comes before a reading. A reading with a smaller ticket than one that was merged says nothing new of what may change both ways. */
+  async function takeTicket(tenantId: string, orderId: string): Promise<number | undefined> {
+    return withTenant(db, tenantId, async (tx) => {
+      const row = await tx
+        .updateTable('checkout_order')
+        .set((e) => ({ read_ticket: e('read_ticket', '+', 1) }))
+        .where('id', '=', orderId)
+        .returning('read_ticket')
+        .executeTakeFirst();
+      return row?.read_ticket;
+    });
+  }
+
+  async function applyIntent(reading: Reading): Promise<OrderRow | undefined> {
+    const { tenantId, orderId, intent, ticket, now } = reading;
+    let isTold = false;
+    const merged = await withTenant(db, tenantId, async (tx) => {
+      const row = await lockOrder(tx, orderId);
+      if (row === undefined) return undefined;
+      if (!isOf(row, intent)) return setStuck(tx, row, { reason: 'payment_mismatch', now });
+      const changes = mergeIntent(row, intent, ticket);
+      await post(tx, row, { postings: postingsOfIntent(row, intent), now });
+      const next = await write(tx, row, { changes, now });
+      if (reading.tellsWorkflow && differs(row, next)) isTold = await tellWorkflow(tx, next, now);
+      // Money that came after the order had ended is for a person to look at.
+      const isLate = row.captured_amount === 0 && next.captured_amount > 0 && (row.state === 'failed' || row.state === 'cancelled');
+      return isLate ? setStuck(tx, next, { reason: 'paid_after_end', now }) : next;
+    });
+    if (isTold) bridge.wake();
+    return merged;
+  }
+
+  /** Books a refund, and makes its row when it has none. */
+  async function applyRefund(reading: RefundReading): Promise<OrderRow | undefined> {
+    const { tenantId, orderId, refund, now } = reading;
+    return withTenant(db, tenantId, async (tx) => {
+      const row = await lockOrder(tx, orderId);
+      if (row === undefined) return undefined;
+      const refundRow = await upsertRefund(tx, reading);
+      const hasFailed = refundRow.state === 'failed' || refundRow.state === 'cancelled';
+      const { balance, failureBalance } = refund;
+      await post(tx, row, {
+        postings: postingsOfRefund(row, { id: refundRow.id, amount: refund.money.amount, balance, failureBalance, hasFailed }),
+        now,
+      });
+      const next = await countRefunds(tx, row, now);
+      // Taken back by the bank, days later perhaps: the buyer has no money, and nobody works at it any more.
+      return next.refunded_amount < row.refunded_amount ? setStuck(tx, next, { reason: 'refund_failed', now }) : next;
+    });
+  }
+
+  return { takeTicket, applyIntent, applyRefund };
+}
+
+export function lockOrder(tx: Tx, orderId: string): Promise<OrderRow | undefined> {
+  return tx.selectFrom('checkout_order').selectAll().where('id', '=', orderId).forUpdate().executeTakeFirst();
+}
+
+/** Marks an order for a person to look at; the first reason stays. */
+export async function setStuck(tx: Tx, row: OrderRow, { reason, now }: { readonly reason: string; readonly now: Date }): Promise<OrderRow> {
+  if (row.stuck !== null) return row;
+  const stuck = { reason, since: now.toISOString() };
+  await tx
+    .updateTable('checkout_order')
+    .set({ stuck: JSON.stringify(stuck), updated_at: now })
+    .where('id', '=', row.id)
+    .execute();
+  await insertEvent(tx, row, { type: 'order.stuck', data: { reason }, now });
+  return { ...row, stuck };
+}
+
+export interface Changed {
+  readonly changes: Partial<Omit<OrderRow, 'id' | 'tenant_id' | 'lines'>>;
+  readonly now: Date;
+}
+
+/** Writes an order’s row; what its buyer sees goes to the stream, what others should know becomes an event, all at once. */
+export async function write(tx: Tx, row: OrderRow, { changes, now }: Changed): Promise<OrderRow> {
+  const { next_action, decline, stuck, ...rest } = changes;
+  const next: OrderRow = { ...row, ...changes, updated_at: now };
+  const json = (value: object | null | undefined): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
+  await tx
+    .updateTable('checkout_order')
+    .set({
+      ...rest,
+      ...(next_action === undefined ? {} : { next_action: json(next_action) }),
+      ...(decline === undefined ? {} : { decline: json(decline) }),
+      ...(stuck === undefined ? {} : { stuck: json(stuck) }),
+      updated_at: now,
+    })
+    .where('id', '=', row.id)
+    .execute();
+  if (isSeen(row, next)) await appendStep(tx, next, now);
+  if (row.state !== next.state) {
+    await insertEvent(tx, next, { type: `order.${next.state}`, data: {}, now });
+    // What a mail asks the buyer to do may be done.
+    await withdrawMails(tx, { tenantId: row.tenant_id, cartId: row.cart_id, now });
+  }
+  return next;
+}
+
+const ENDS: ReadonlySet<OrderState> = new Set(['cancelled', 'failed', 'refunded']);
+
+async function appendStep(tx: Tx, row: OrderRow, now: Date): Promise<void> {
+  const data = {
+    state: row.state,
+    capturedAmount: row.captured_amount,
+    refundedAmount: row.refunded_amount,
+    ...(row.next_action === null ? {} : { nextAction: row.next_action }),
+    ...(row.decline === null ? {} : { declined: { code: row.decline.code, message: row.decline.text } }),
+  };
+  const type = ENDS.has(row.state) ? 'done' : 'step';
+  await sql`select append_stream_event(${row.tenant_id}, ${row.stream_id}::uuid, ${type}, ${JSON.stringify(data)}::jsonb, ${now}::timestamptz)`.execute(
+    tx,
+  );
+}
+
+export interface NewEvent {
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly now: Date;
+}
+
+/** A fact for the host application: ids, states and amounts only. */
+export async function insertEvent(tx: Tx, row: OrderRow, { type, data, now }: NewEvent): Promise<void> {
+  const facts = { orderId: row.id, cartId: row.cart_id, state: row.state, currency: row.currency, totalAmount: row.total_amount, ...data };
+  await tx
+    .insertInto('event')
+    .values({
+      id: uuidv7(),
+      tenant_id: row.tenant_id,
+      type,
+      operation_id: row.id,
+      data: JSON.stringify(facts),
+      created_at: now,
+      position: null,
+    })
+    .execute();
+}
+
+/** What was given back for good, and the state that follows from it. */
+export async function countRefunds(tx: Tx, row: OrderRow, now: Date): Promise<OrderRow> {
+  const { sum } = await tx
+    .selectFrom('payment_refund')
+    .select((e) => e.fn.sum<string | null>('amount').as('sum'))
+    .where('order_id', '=', row.id)
+    .where('state', '=', 'succeeded')
+    .executeTakeFirstOrThrow();
+  const refunded = Number(sum ?? 0);
+  if (refunded === row.refunded_amount) return row;
+  const state = stateOf({ ...standingOf(row), refunded });
+  return write(tx, row, { changes: { refunded_amount: refunded, state }, now });
+}
+
+function isOf(row: OrderRow, { owner, money }: PaymentIntent): boolean {
+  return (
+    owner.orderId === row.id && owner.tenantId === row.tenant_id && money.currency === row.currency && money.amount === row.total_amount
+  );
+}
+
+function differs(before: OrderRow, after: OrderRow): boolean {
+  return before.intent_status !== after.intent_status || isSeen(before, after);
+}
+
+function isSeen(before: OrderRow, after: OrderRow): boolean {
+  const seen = (row: OrderRow): string =>
+    JSON.stringify([row.state, row.captured_amount, row.refunded_amount, row.next_action, row.decline, row.client_secret]);
+  return seen(before) !== seen(after);
+}
+
+async function tellWorkflow(tx: Tx, order: OrderRow, now: Date): Promise<boolean> {
+  const row = await tx.selectFrom('operation').selectAll().where('id', '=', order.id).executeTakeFirst();
+  if (row === undefined || row.run_id === null || !['running', 'waiting', 'cancelling'].includes(row.status)) return false;
+  await insertMessage({ tx, row }, { verb: 'signal', name: ORDER_SIGNALS.paymentChanged, payload: { actor: 'provider' }, now });
+  return true;
+}
+
+async function upsertRefund(tx: Tx, { refund, orderId, tenantId, now }: RefundReading): Promise<RefundRow> {
+  const ours = refundOfKey(refund.key);
+  const found = await tx
+    .selectFrom('payment_refund')
+    .selectAll()
+    .where((e) => e.or([e('provider_id', '=', refund.id), ...(ours.cause === 'asked' ? [e('id', '=', ours.refundId)] : [])]))
+    .forUpdate()
+    .executeTakeFirst();
+  const state = refundStateOf(refund);
+  const failure_reason = refund.failureReason ?? null;
+  if (found === undefined) {
+    return tx
+      .insertInto('payment_refund')
+      .values({
+        id: ours.cause === 'asked' ? ours.refundId : uuidv7(),
+        tenant_id: tenantId,
+        order_id: orderId,
+        provider_id: refund.id,
+        amount: refund.money.amount,
+        state,
+        cause: ours.cause,
+        reason: null,
+        failure_reason,
+        created_at: now,
+        updated_at: now,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+  }
+  // What has failed at the provider stays so: it takes a success back, never a failure.
+  const hasFailed = found.provider_id !== null && (found.state === 'failed' || found.state === 'cancelled');
+  const next = hasFailed ? found.state : later(found.state, state);
+  return tx
+    .updateTable('payment_refund')
+    .set({ provider_id: refund.id, state: next, failure_reason: failure_reason ?? found.failure_reason, updated_at: now })
+    .where('id', '=', found.id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+function refundStateOf({ status }: Refund): RefundState {
+  return status === 'other' ? 'unknown' : status;
+}
+
+function later(known: RefundState, read: RefundState): RefundState {
+  return known === 'succeeded' && read === 'pending' ? known : read;
+}

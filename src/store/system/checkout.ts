@@ -1,0 +1,165 @@
+import { type Kysely, sql } from 'kysely';
+import type { Database } from '../schema.ts';
+
+/** What the payment provider said happened, as a hint to read an object again. */
+export interface PaymentHint {
+  readonly id: string;
+  readonly type: string;
+  readonly about: { readonly kind: string; readonly id: string };
+  readonly intentId?: string | undefined;
+}
+
+export interface InboxRow {
+  readonly eventId: string;
+  readonly kind: string;
+  readonly objectId: string;
+  readonly intentId: string | null;
+  readonly attempts: number;
+}
+
+export interface OpenOrder {
+  readonly tenantId: string;
+  readonly orderId: string;
+}
+
+const LEASE_MS = 30_000;
+const MAX_BACKOFF_MS = 300_000;
+const KEEP_MS = 90 * 86_400_000; // 90 days
+
+export interface SystemCheckoutStore {
+  /** Keeps what the provider said, once for each event. Returns how many were new. */
+  receive(hints: readonly PaymentHint[], now: Date): Promise<number>;
+  /** Leases hints that nobody has acted on yet. */
+  takeHints(limit: number, now: Date): Promise<InboxRow[]>;
+  settleHint(eventId: string, outcome: string, now: Date): Promise<void>;
+  /** Comes again later, the later the more often it did. */
+  postponeHint(row: InboxRow, now: Date): Promise<void>;
+  /** Whether this process does what is done every so often by one. */
+  takeTurn(name: string, everyMs: number, now: Date): Promise<boolean>;
+  /** Orders whose payment may still change, and refunds under way, longest unread first. */
+  openOrders(before: Date, limit: number): Promise<OpenOrder[]>;
+  /** Orders that go on although nobody works at them any more. */
+  abandonedOrders(limit: number): Promise<OpenOrder[]>;
+  deleteHintsBefore(now: Date): Promise<void>;
+}
+
+/** The inbox of the payment provider, and orders of all tenants that somebody must look at. */
+export function createSystemCheckoutStore(db: Kysely<Database>): SystemCheckoutStore {
+  return {
+    async receive(hints, now) {
+      if (hints.length === 0) return 0;
+      const rows = hints.map(({ id, type, about, intentId }) => ({
+        event_id: id,
+        type,
+        object_kind: about.kind,
+        object_id: about.id,
+        intent_id: intentId ?? null,
+        received_at: now,
+        due_at: now,
+        processed_at: null,
+        outcome: null,
+      }));
+      const added = await db
+        .insertInto('stripe_inbox')
+        .values(rows)
+        .onConflict((conflict) => conflict.column('event_id').doNothing())
+        .executeTakeFirst();
+      return Number(added.numInsertedOrUpdatedRows ?? 0);
+    },
+
+    takeHints: (limit, now) => takeHints(db, limit, now),
+
+    async settleHint(eventId, outcome, now) {
+      await db.updateTable('stripe_inbox').set({ processed_at: now, outcome }).where('event_id', '=', eventId).execute();
+    },
+
+    async postponeHint({ eventId, attempts }, now) {
+      const due_at = new Date(now.getTime() + Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** Math.min(attempts, 10)));
+      await db.updateTable('stripe_inbox').set({ due_at }).where('event_id', '=', eventId).execute();
+    },
+
+    async takeTurn(name, everyMs, now) {
+      const before = new Date(now.getTime() - everyMs);
+      const { rows } = await sql`insert into job_turn (name, taken_at) values (${name}, ${now}::timestamptz)
+        on conflict (name) do update set taken_at = excluded.taken_at where job_turn.taken_at <= ${before}::timestamptz returning 1`.execute(
+        db,
+      );
+      return rows.length > 0;
+    },
+
+    openOrders: (before, limit) => openOrders(db, before, limit),
+    abandonedOrders: (limit) => abandonedOrders(db, limit),
+
+    async deleteHintsBefore(now) {
+      await db
+        .deleteFrom('stripe_inbox')
+        .where('processed_at', '<', new Date(now.getTime() - KEEP_MS))
+        .execute();
+    },
+  };
+}
+
+async function takeHints(db: Kysely<Database>, limit: number, now: Date): Promise<InboxRow[]> {
+  const rows = await db
+    .with('due', (cte) =>
+      cte
+        .selectFrom('stripe_inbox')
+        .select('event_id')
+        .where('processed_at', 'is', null)
+        .where('due_at', '<=', now)
+        .orderBy('due_at')
+        .limit(limit)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .updateTable('stripe_inbox')
+    .from('due')
+    .set((e) => ({ due_at: new Date(now.getTime() + LEASE_MS), attempts: e('stripe_inbox.attempts', '+', 1) }))
+    .whereRef('stripe_inbox.event_id', '=', 'due.event_id')
+    .returning([
+      'stripe_inbox.event_id as eventId',
+      'stripe_inbox.object_kind as kind',
+      'stripe_inbox.object_id as objectId',
+      'stripe_inbox.intent_id as intentId',
+      'stripe_inbox.attempts as attempts',
+    ])
+    .execute();
+  return rows;
+}
+
+async function openOrders(db: Kysely<Database>, before: Date, limit: number): Promise<OpenOrder[]> {
+  return db
+    .selectFrom('checkout_order as o')
+    .select(['o.tenant_id as tenantId', 'o.id as orderId'])
+    .where('o.intent_id', 'is not', null)
+    .where('o.updated_at', '<=', before)
+    .where((e) =>
+      e.or([
+        e('o.state', 'in', ['created', 'needs_payment_method', 'needs_action', 'processing', 'authorized', 'unknown']),
+        e.exists(
+          e
+            .selectFrom('payment_refund as r')
+            .select('r.id')
+            .whereRef('r.order_id', '=', 'o.id')
+            .where('r.state', 'in', ['pending', 'unknown']),
+        ),
+      ]),
+    )
+    .orderBy('o.updated_at')
+    .limit(limit)
+    .execute();
+}
+
+/** Cancelled before their workflow began, or terminated by an operator’s tool. */
+async function abandonedOrders(db: Kysely<Database>, limit: number): Promise<OpenOrder[]> {
+  return db
+    .selectFrom('checkout_order as o')
+    .innerJoin('operation as p', 'p.id', 'o.id')
+    .select(['o.tenant_id as tenantId', 'o.id as orderId'])
+    .where('p.status', 'in', ['failed', 'cancelled', 'expired', 'unknown'])
+    .where('o.ended_at', 'is', null)
+    .where('o.stuck', 'is', null)
+    .orderBy('o.updated_at')
+    .limit(limit)
+    .execute();
+}

@@ -1,0 +1,65 @@
+import { defineSignal, setHandler } from '@temporalio/workflow';
+import { ORDER_SIGNALS } from '../../contracts/pure/checkout.ts';
+import type { Asked } from '../../contracts/pure/messages.ts';
+
+export interface CaptureAsked extends Asked {
+  /** All that is authorized when absent. */
+  readonly amount?: number;
+}
+
+export const pay = defineSignal<[Asked]>(ORDER_SIGNALS.pay);
+export const paymentChanged = defineSignal<[Asked]>(ORDER_SIGNALS.paymentChanged);
+export const approve = defineSignal<[Asked]>(ORDER_SIGNALS.approve);
+export const voidPayment = defineSignal<[Asked]>(ORDER_SIGNALS.voidPayment);
+export const capture = defineSignal<[CaptureAsked]>(ORDER_SIGNALS.capture);
+export const reconcile = defineSignal<[Asked]>(ORDER_SIGNALS.reconcile);
+
+/** What people and the provider have asked of an order and what was not acted on yet. */
+export interface OrderInbox {
+  /** Something was heard of the payment, or the buyer pays. */
+  isNews: boolean;
+  isReadAsked: boolean;
+  isApproved: boolean;
+  isVoidAsked: boolean;
+  captureAsked: { readonly amount?: number } | undefined;
+}
+
+/** Sets the handlers of an order’s signals. Each only notes what was asked, so the same signal twice is one. */
+export function createOrderInbox(): OrderInbox {
+  const inbox: OrderInbox = { isNews: false, isReadAsked: false, isApproved: false, isVoidAsked: false, captureAsked: undefined };
+  const news = (): void => {
+    inbox.isNews = true;
+  };
+  setHandler(pay, news, { description: 'The buyer named a payment method.' });
+  setHandler(paymentChanged, news, { description: 'Something was heard of the payment.' });
+  setHandler(
+    approve,
+    () => {
+      inbox.isApproved = true;
+    },
+    { description: 'A person says yes: reserved money is taken, a held order is shipped.' },
+  );
+  setHandler(
+    voidPayment,
+    () => {
+      inbox.isVoidAsked = true;
+    },
+    { description: 'A person says no: the payment is taken back and the order ends.' },
+  );
+  setHandler(
+    capture,
+    (asked) => {
+      const amount = asked?.amount;
+      inbox.captureAsked = typeof amount === 'number' && Number.isInteger(amount) && amount > 0 ? { amount } : {};
+    },
+    { description: 'Take reserved money: {"amount": …} or all of it.' },
+  );
+  setHandler(
+    reconcile,
+    () => {
+      inbox.isReadAsked = true;
+    },
+    { description: 'Read the payment at the provider now, and try again what is stuck.' },
+  );
+  return inbox;
+}

@@ -1,0 +1,69 @@
+import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
+import type { OrderView } from '../../contracts/pure/checkout.ts';
+import type { OperationControl } from '../lib/operation.ts';
+import type { OrderInbox } from './order-inbox.ts';
+import { core, FOREVER_MS, outside, READ_AFTER_MS } from './steps.ts';
+
+export interface OrderWork {
+  readonly control: OperationControl;
+  readonly inbox: OrderInbox;
+}
+
+export interface NewsRequest {
+  readonly view: OrderView;
+  readonly phase: string;
+  readonly message?: string;
+  /** Waits no longer than this. */
+  readonly untilMs?: number;
+  /** What ends the waiting beside news of the payment. */
+  readonly or?: () => boolean;
+}
+
+/**
+ * Waits until something is known that was not: a signal says so, or the payment, read now and then, has changed. Answers how the order
+ * stands then.
+ */
+export async function awaitNews({ control, inbox }: OrderWork, request: NewsRequest): Promise<OrderView> {
+  const { view, phase, message, untilMs, or = () => false } = request;
+  let read: OrderView | undefined;
+  const polling = new CancellationScope();
+  const polled = polling.run(async () => {
+    read = await readUntilChanged(control, view);
+  });
+  // Looked at below; what it ends with must not count as unhandled until then.
+  polled.catch(() => undefined);
+  try {
+    await control.wait({
+      durationMs: untilMs === undefined ? FOREVER_MS : Math.max(0, untilMs - Date.now()),
+      phase,
+      ...(message === undefined ? {} : { message }),
+      until: () => read !== undefined || inbox.isNews || inbox.isReadAsked || inbox.isVoidAsked || or(),
+    });
+  } finally {
+    polling.cancel();
+    await polled.catch(rethrowUnlessCancelled);
+  }
+  if (inbox.isReadAsked) {
+    inbox.isReadAsked = false;
+    return view.intentStatus === null ? core.lookAtOrder({ run: control.run() }) : outside.readPayment({ run: control.run() });
+  }
+  inbox.isNews = false;
+  return core.lookAtOrder({ run: control.run() });
+}
+
+async function readUntilChanged(control: OperationControl, known: OrderView): Promise<OrderView> {
+  for (let round = 0; ; round += 1) {
+    await sleep(READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, { summary: 'read the payment' });
+    const view = await outside.readPayment({ run: control.run() });
+    if (isOther(view, known)) return view;
+  }
+}
+
+function isOther(view: OrderView, known: OrderView): boolean {
+  const keys = ['state', 'intentStatus', 'capturedAmount', 'refundedAmount', 'paymentTry', 'confirmedTry'] as const;
+  return keys.some((key) => view[key] !== known[key]);
+}
+
+function rethrowUnlessCancelled(error: unknown): void {
+  if (!isCancellation(error)) throw error;
+}

@@ -1,0 +1,40 @@
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { RefundView } from '../../activities/checkout/refund.ts';
+import type { OperationRef, Outcome } from '../../contracts/pure/operations.ts';
+import { isCutShort, type OperationControl, runOperation } from '../lib/operation.ts';
+import { core, outside, READ_AFTER_MS } from './steps.ts';
+
+/** Gives a part of a payment back, or all of it, and follows it to its end at the bank. Signals: pause, resume. */
+export async function refund(ref: OperationRef) {
+  return runOperation<RefundView>(ref, {
+    open: core.openRefund,
+    run: (_first, control) => giveBack(control),
+    settle: async (run) => {
+      await outside.giveUpRefund({ run });
+    },
+  });
+}
+
+async function giveBack(control: OperationControl): Promise<Outcome> {
+  try {
+    await control.checkpoint();
+    let view = await outside.refundPayment({ run: control.run() });
+    for (let round = 0; view.state === 'pending' || view.state === 'unknown'; round += 1) {
+      await control.wait({ durationMs: READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, phase: 'pending' });
+      view = await outside.readRefund({ run: control.run() });
+    }
+    return outcomeOf(view);
+  } catch (error) {
+    if (!isCancellation(error) && !isCutShort(error)) throw error;
+    // What the provider has can't be taken back, so the cancel came too late.
+    const view = await CancellationScope.nonCancellable(() => outside.giveUpRefund({ run: control.run() }));
+    if (!view.isBegun) return { status: 'cancelled' };
+    return outcomeOf(view.state === 'pending' ? { ...view, state: 'succeeded' } : view);
+  }
+}
+
+function outcomeOf({ state, amount, failureReason }: RefundView): Outcome {
+  if (state === 'succeeded') return { status: 'succeeded', result: { state, refundedAmount: amount } };
+  const message = `The money could not be given back${failureReason === null ? '' : `: ${failureReason}`}.`;
+  return { status: 'failed', error: { code: 'refund_failed', message, retryable: true }, result: { state, refundedAmount: 0 } };
+}

@@ -1,0 +1,16 @@
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { CheckoutActivities } from '../../activities/checkout/index.ts';
+import { TASK_QUEUES } from '../../contracts/pure/task-queues.ts';
+import { PROFILES } from '../lib/profiles.ts';
+
+/** Short steps in our own database. */
+export const core = proxyLocalActivities<CheckoutActivities['core']>({ ...PROFILES.bookkeeping, summary: 'Keep the order' });
+
+/** Steps at the payment provider and at whoever ships. */
+export const outside = proxyActivities<CheckoutActivities['payments']>({ ...PROFILES.outside, taskQueue: TASK_QUEUES.payments });
+
+/** After this long without a word the payment is read at the provider, again and again; the last of these repeats. */
+export const READ_AFTER_MS = [5_000, 20_000, 60_000, 5 * 60_000] as const;
+
+/** Until somebody says something; a timer needs an end. */
+export const FOREVER_MS = 365 * 86_400_000; // 1 year

@@ -1,0 +1,237 @@
+// The judge of checkout must see what planted faulty evidence shows; its provider's journal is one that the simulator wrote.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { createPayments } from '../src/adapters/payments.ts';
+import type { Outcome } from '../src/adapters/payments.ts';
+import type { CheckoutEvidence, OrderEvidence } from '../chaos/checkout/evidence.ts';
+import { judgeCheckout } from '../chaos/checkout/judge.ts';
+import { readProvider } from '../chaos/checkout/journal.ts';
+import type { ProviderEvidence } from '../chaos/checkout/journal.ts';
+import { planBuyers, SKUS, STOCK } from '../chaos/checkout/plan.ts';
+import type { Buyer } from '../chaos/checkout/plan.ts';
+import type { JournalEntry } from '../chaos/email/journal.ts';
+import { openTwin } from './support/stripe-twin.ts';
+import type { OpenTwin } from './support/stripe-twin.ts';
+
+const RETURN_URL = 'https://shop.example.com/back';
+const STEP = { activity: 'openOrder', activityId: '1', runId: 'r', attempt: 1 };
+const BUYER: Buyer = {
+  ...{ ordinal: 0, behaviour: 'card', email: 'm0-0@chaos.example', currency: 'EUR', sku: SKUS[0], quantity: 2 },
+  ...{ methods: ['pm_card_visa'], isDouble: false, refunds: [], wantsReminders: true, optsOutAfterMs: undefined },
+};
+const LEFT: Buyer = { ...BUYER, ordinal: 1, behaviour: 'leaves', email: 'm1-0@chaos.example', methods: [] };
+
+let twin: OpenTwin;
+let provider: ProviderEvidence;
+let twice: ProviderEvidence;
+let reserved: ProviderEvidence;
+let refunded: ProviderEvidence;
+
+/** What the simulator writes down of these payments of an order. */
+async function provide(...payments: readonly { readonly key: string; readonly isManual?: true; readonly refund?: number }[]) {
+  const earlier = (await twin.audit()).length;
+  const driver = createPayments(twin.account);
+  const owner = { tenantId: 'default', orderId: 'o1' };
+  for (const { key, isManual, refund } of payments) {
+    const captureMethod = isManual === true ? 'manual' : 'automatic';
+    const { id: intentId } = valueOf(
+      await driver.createIntent({ owner, key: `${key}-i`, money: { amount: 3998, currency: 'EUR' }, captureMethod }),
+    );
+    valueOf(await driver.confirmIntent({ key: `${key}-c`, intentId, paymentMethod: 'pm_card_visa', returnUrl: RETURN_URL }));
+    if (refund !== undefined) valueOf(await driver.createRefund({ key: `${key}-r`, owner, intentId, amount: refund }));
+  }
+  return readProvider((await twin.audit()).slice(earlier));
+}
+
+function valueOf<T>(outcome: Outcome<T>): T {
+  return outcome.outcome === 'done' ? outcome.value : assert.fail(JSON.stringify(outcome));
+}
+
+before(async () => {
+  twin = await openTwin();
+  provider = await provide({ key: 'a' });
+  twice = await provide({ key: 'b' }, { key: 'c' });
+  reserved = await provide({ key: 'd', isManual: true });
+  refunded = await provide({ key: 'e', refund: 1000 });
+});
+after(() => twin[Symbol.asyncDispose]());
+
+function order(change: Partial<OrderEvidence> = {}): OrderEvidence {
+  return {
+    ...{ buyer: BUYER, id: 'o1', orderIds: ['o1'], status: 'succeeded', error: undefined, refunds: [], steps: [STEP, STEP] },
+    order: { id: 'o1', state: 'paid', totalAmount: 3998, currency: 'EUR', capturedAmount: 3998, refundedAmount: 0 },
+    seenPaidAt: Date.now() + 60_000,
+    ...change,
+  };
+}
+
+function ended(status: string, change: Partial<OrderEvidence> = {}): readonly OrderEvidence[] {
+  return [order({ status, buyer: { ...BUYER, behaviour: 'approves' }, ...change })];
+}
+
+function amounts(capturedAmount: number, refundedAmount: number): NonNullable<OrderEvidence['order']> {
+  return { id: 'o1', state: 'paid', totalAmount: 3998, currency: 'EUR', capturedAmount, refundedAmount };
+}
+
+function mail(subject: string, change: Partial<JournalEntry> = {}): JournalEntry {
+  return { at: 1_000, outcome: 'accepted', recipient: BUYER.email, messageId: `<${subject}@mail>`, subject, mentioned: [], ...change };
+}
+
+const RECEIPT = mail('Your receipt for order 1');
+const REMINDED = mail('Your cart at the shop is still here', { recipient: LEFT.email });
+
+function books(change: Readonly<Record<string, number>> = {}): CheckoutEvidence['accounts'] {
+  const paid = { provider_clearing: 3998 - 85, provider_fees: 85, customer_receivable: 0, revenue: -3360, tax_payable: -638 };
+  return Object.entries({ ...paid, ...change }).map(([account, balance]) => ({ account, currency: 'EUR', balance }));
+}
+
+function pieces(stock: number, available = stock): CheckoutEvidence['products'] {
+  return SKUS.map((sku, index) => (index === 0 ? { sku, stock, available } : { sku, stock: STOCK, available: STOCK }));
+}
+
+function evidence(change: Partial<CheckoutEvidence> = {}): CheckoutEvidence {
+  return {
+    ...{ buyers: [BUYER, LEFT], orders: [order()], left: new Set([1]), optedOutAt: new Map(), provider },
+    ...{ mails: [RECEIPT, REMINDED], products: pieces(STOCK - 2), accounts: books() },
+    ...change,
+  };
+}
+
+/** With the books of whatever the provider has, so that only what is planted is wrong. */
+function withProvider(other: ProviderEvidence): Partial<CheckoutEvidence> {
+  const [net, fees] = [other.net.get('EUR') ?? 0, other.fees.get('EUR') ?? 0];
+  return { provider: other, accounts: books({ provider_clearing: net, provider_fees: fees, revenue: -net - fees, tax_payable: 0 }) };
+}
+
+function strange(): ProviderEvidence {
+  const [money] = provider.orders.values();
+  return { ...provider, orders: new Map([...provider.orders, ['o2', { ...(money ?? assert.fail('It has an order.')), orderId: 'o2' }]]) };
+}
+
+describe('the judge of checkout', () => {
+  test('finds nothing where there is nothing', () => {
+    const { violations, redone, unknown } = judgeCheckout(evidence());
+    assert.deepEqual([violations, redone, unknown], [[], 1, []]);
+  });
+
+  test('finds nothing in what was given back, nor in an order that came to nothing', () => {
+    const given = { refunds: [{ id: 'r1', amount: 1000, status: 'succeeded' }], order: amounts(3998, 1000) };
+    assert.deepEqual(judgeCheckout(evidence({ ...withProvider(refunded), orders: [order(given)] })).violations, []);
+    const nothing = readProvider([]);
+    const failed = ended('failed', { order: amounts(0, 0), seenPaidAt: undefined });
+    const all = { ...withProvider(nothing), orders: failed, mails: [REMINDED], products: pieces(STOCK) };
+    assert.deepEqual(judgeCheckout(evidence(all)).violations, []);
+  });
+
+  test('finds nothing in a refund that the bank sent back, and sees one that was never noticed', async () => {
+    const returned = { ...refunded, orders: provider.orders };
+    const buyer: Buyer = { ...BUYER, behaviour: 'refund_fails' };
+    const refunds = [{ id: 'r1', amount: null, status: 'succeeded' }];
+    assert.deepEqual(judgeCheckout(evidence({ ...withProvider(returned), orders: [order({ buyer, refunds })] })).violations, []);
+    const unnoticed = order({ buyer, refunds, order: amounts(3998, 3998) });
+    assert.match(
+      judgeCheckout(evidence({ ...withProvider(returned), orders: [unnoticed] })).violations.join(),
+      /the API says 3998 taken and 3998/,
+    );
+  });
+
+  test('lets an order wait for a person, who is told', () => {
+    const stuck = { ...amounts(3998, 0), stuck: { reason: 'refund_failed' } };
+    assert.deepEqual(judgeCheckout(evidence({ orders: [order({ status: 'running', order: stuck })] })).violations, []);
+  });
+
+  const faulty: Readonly<Record<string, readonly [() => Partial<CheckoutEvidence>, RegExp]>> = {
+    'a buyer who got no answer': [() => ({ buyers: [BUYER, LEFT, { ...BUYER, ordinal: 2 }] }), /buyer 2 was never acknowledged/],
+    'two charges for one order': [() => withProvider(twice), /was charged twice/],
+    'two payments for one order': [() => withProvider(twice), /has 2 payments/],
+    'money that stays reserved': [
+      () => ({ ...withProvider(reserved), orders: ended('failed', { order: amounts(0, 0) }) }),
+      /still reserved/,
+    ],
+    'an order that the API has forgotten': [() => ({ orders: [order({ status: 'missing', order: undefined })] }), /is lost/],
+    'two orders of a cart': [() => ({ orders: [order({ orderIds: ['o1', 'o2'] })] }), /one of 2 orders/],
+    'an order that never ended': [() => ({ orders: [order({ status: 'running' })] }), /has not ended/],
+    'a paid order that is called failed': [() => ({ orders: ended('failed') }), /is failed, and 3998 were kept/],
+    'a card that should have paid': [() => ({ orders: [order({ status: 'failed', error: 'x' })] }), /should have been paid/],
+    'a success without money': [() => ({ ...withProvider(readProvider([])) }), /without money/],
+    'another amount by the API': [() => ({ orders: [order({ order: amounts(3997, 0) })] }), /the API says 3997 taken/],
+    'an order that costs something else': [
+      () => ({ orders: [order({ order: { ...amounts(3998, 0), totalAmount: 3999 } })] }),
+      /costs 3999, the payment is of 3998/,
+    ],
+    'money shown before it was there': [() => ({ orders: [order({ seenPaidAt: 1 })] }), /shown as paid before/],
+    'a refund that the provider never made': [
+      () => ({ orders: [order({ refunds: [{ id: 'r1', amount: 1000, status: 'succeeded' }] })] }),
+      /1000 should have been given back, 0 were/,
+    ],
+    'a refund that nobody asked for': [
+      () => ({ ...withProvider(refunded), orders: [order({ order: amounts(3998, 1000) })] }),
+      /0 should have been given back/,
+    ],
+    'a refund that failed': [
+      () => ({ orders: [order({ refunds: [{ id: 'r1', amount: 1, status: 'failed' }] })] }),
+      /refund r1 .* is failed/,
+    ],
+    'a refund that never ended': [
+      () => ({ orders: [order({ refunds: [{ id: 'r1', amount: 1, status: 'running' }] })] }),
+      /refund r1 .* has not ended/,
+    ],
+    'money of nobody': [() => ({ provider: strange() }), /o2 is no order that anybody knows/],
+    'books that differ from the balance': [() => ({ accounts: books({ provider_clearing: 3912, revenue: -3359 }) }), /books have 3912 EUR/],
+    'fees that differ': [() => ({ accounts: books({ provider_fees: 84, revenue: -3359 }) }), /84 EUR of fees/],
+    'books that do not add up': [() => ({ accounts: books({ revenue: -3361 }) }), /add up to -1/],
+    'a buyer who owes': [() => ({ accounts: books({ customer_receivable: 5, revenue: -3365 }) }), /owe 5 EUR/],
+    'pieces that vanished': [() => ({ products: pieces(STOCK - 3) }), /pieces should be left/],
+    'pieces sold twice': [() => ({ products: pieces(STOCK - 1) }), /pieces should be left/],
+    'pieces put aside for ever': [() => ({ products: pieces(STOCK - 2, STOCK - 4) }), /2 pieces are put aside/],
+    'an order without a receipt': [() => ({ mails: [REMINDED] }), /has 0 receipts/],
+    'two receipts': [() => ({ mails: [RECEIPT, { ...RECEIPT, outcome: 'lost' }, REMINDED] }), /has 2 receipts/],
+    'a receipt for nothing': [
+      () => ({
+        ...withProvider(readProvider([])),
+        orders: ended('failed', { order: amounts(0, 0), seenPaidAt: undefined }),
+        products: pieces(STOCK),
+      }),
+      /is failed, and has a receipt/,
+    ],
+    'a reminder after payment': [
+      () => ({ mails: [RECEIPT, REMINDED, mail('Your cart at the shop is still here', { at: Date.now() + 60_000 })] }),
+      /reminded \d+ ms after payment/,
+    ],
+    'a reminder after unsubscription': [
+      () => ({ optedOutAt: new Map([[1, 1_000]]), mails: [RECEIPT, { ...REMINDED, at: 9_000 }] }),
+      /reminded 8000 ms after payment or unsubscription/,
+    ],
+    'a reminder for somebody who never agreed': [() => ({ buyers: [BUYER, { ...LEFT, wantsReminders: false }] }), /never agreed/],
+    'the same reminder twice': [() => ({ mails: [RECEIPT, REMINDED, REMINDED] }), /has <.*> 2 times/],
+    'a reminder that never came': [() => ({ mails: [RECEIPT] }), /never was/],
+  };
+  for (const [title, [change, expected]] of Object.entries(faulty)) {
+    test(`sees ${title}`, () => {
+      const { violations } = judgeCheckout(evidence(change()));
+      assert.ok(
+        violations.some((violation) => expected.test(violation)),
+        `${String(expected)} in ${violations.join('; ')}`,
+      );
+    });
+  }
+
+  test('keeps what an order had at every moment, not only at the end', async () => {
+    const later = await provide({ key: 'f', refund: 3998 });
+    const moments = later.orders.get('o1')?.moments.map(({ netAmount }) => netAmount) ?? [];
+    assert.deepEqual([Math.max(...moments), moments.at(-1)], [3998, 0]);
+  });
+});
+
+describe('the plan of buyers', () => {
+  test('repeats for a seed, differs for another, and holds every behaviour', () => {
+    const buyers = planBuyers(7, 400);
+    assert.deepEqual(planBuyers(7, 400), buyers);
+    assert.notDeepEqual(planBuyers(8, 400), buyers);
+    const behaviours = new Set(buyers.map(({ behaviour }) => behaviour));
+    assert.equal(behaviours.size, 9);
+    assert.equal(new Set(buyers.map(({ currency }) => currency)).size, 3);
+    assert.equal(new Set(buyers.map(({ email }) => email)).size, buyers.length);
+    assert.ok(buyers.some(({ isDouble }) => isDouble) && buyers.some(({ refunds }) => refunds.length === 2));
+  });
+});

@@ -1,0 +1,130 @@
+// What people ask of orders, what is undone, and how orders end early.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { eventually } from '../support/eventually.ts';
+import { useShop } from './world.ts';
+
+const shop = useShop({ payWithinMs: 20_000 });
+
+function verb(orderId: string, name: string, body: object = {}) {
+  return shop.call('POST', `/v1/orders/${orderId}/${name}`, body);
+}
+
+async function cartOf(orderId: string) {
+  const { body } = await shop.call('GET', `/v1/orders/${orderId}`);
+  return (await shop.call('GET', `/v1/carts/${body.cartId}`)).body;
+}
+
+const RESERVED = { paymentMethod: 'pm_card_visa', captureMethod: 'manual' };
+
+describe('reserved money', () => {
+  test('is taken when a person says so, and audited', async () => {
+    const { id } = await shop.order(RESERVED);
+    const order = await shop.reaches(id, 'authorized');
+    assert.deepEqual([order.authorizedAmount, order.capturedAmount], [1990, 0]);
+    const tooMuch = await verb(id, 'capture', { amount: 1991 });
+    assert.equal(tooMuch.status, 400);
+    assert.equal((await verb(id, 'capture')).status, 202);
+    await shop.ends(id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'paid')).capturedAmount, 1990);
+    const rows = await shop
+      .api()
+      .sql(shop.tenant().id, "select actor from audit_entry where operation_id = $1 and action like 'operation.capture%'", [id]);
+    assert.match(String(rows[0]?.['actor']), /^key:/);
+  });
+
+  test('in part leaves the rest with the buyer', async () => {
+    const { id } = await shop.order(RESERVED);
+    await shop.reaches(id, 'authorized');
+    await verb(id, 'capture', { amount: 1000 });
+    await shop.ends(id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'paid')).capturedAmount, 1000);
+  });
+
+  test('is taken by approve', async () => {
+    const { id } = await shop.order(RESERVED);
+    await shop.reaches(id, 'authorized');
+    await verb(id, 'approve');
+    await shop.ends(id, 'succeeded');
+  });
+
+  test('is given back by void, twice asked or once: the order ends, its cart opens', async () => {
+    await shop.product('voided', 1);
+    const { id } = await shop.order(RESERVED, { items: [{ sku: 'voided', quantity: 1 }] });
+    await shop.reaches(id, 'authorized');
+    assert.equal((await verb(id, 'void', { reason: 'asked by phone' })).status, 202);
+    await verb(id, 'void');
+    await shop.reaches(id, 'cancelled');
+    await shop.ends(id, 'cancelled');
+    assert.deepEqual(await shop.stock('voided'), { stock: 1, available: 1 });
+    const cart = await cartOf(id);
+    assert.deepEqual([cart.status, cart.attempt], ['open', 2]);
+    const again = await shop.call('POST', `/v1/carts/${cart.id}/checkout`, {
+      quoteHash: cart.quote.quoteHash,
+      paymentMethod: 'pm_card_visa',
+    });
+    assert.equal(again.status, 202, again.text);
+    assert.notEqual(again.body.id, id);
+    await shop.ends(again.body.id, 'succeeded');
+    const late = await verb(id, 'capture');
+    assert.deepEqual([late.status, late.body.code], [409, 'order_not_in_state']);
+  });
+});
+
+describe('an order that comes to nothing', () => {
+  test('since nobody paid in time: the payment is cancelled, the goods are free', async () => {
+    await shop.product('abandoned', 1);
+    const { id } = await shop.order({}, { items: [{ sku: 'abandoned', quantity: 1 }] });
+    await shop.reaches(id, 'needs_payment_method');
+    const ended = await shop.ends(id, 'failed');
+    assert.equal(ended.error?.code, 'payment_abandoned');
+    assert.equal((await shop.reaches(id, 'failed')).state, 'failed');
+    assert.deepEqual(await shop.stock('abandoned'), { stock: 1, available: 1 });
+    assert.equal((await cartOf(id)).status, 'open');
+  });
+
+  test('since the goods can not be sent: the buyer has all money back', async () => {
+    await shop.product('refused', 1);
+    shop.fulfilment({ outcome: 'refused', code: 'address' });
+    const { id } = await shop.order({ paymentMethod: 'pm_card_visa' }, { items: [{ sku: 'refused', quantity: 1 }] });
+    const ended = await shop.ends(id, 'failed');
+    assert.equal(ended.error?.code, 'not_fulfilled');
+    const order = await shop.reaches(id, 'refunded');
+    assert.deepEqual([order.capturedAmount, order.refundedAmount], [1990, 1990]);
+    assert.deepEqual(await shop.stock('refused'), { stock: 1, available: 1 });
+    assert.equal((await cartOf(id)).status, 'open');
+  });
+
+  test('whose refund the bank takes back is listed for a person', async () => {
+    shop.fulfilment({ outcome: 'refused', code: 'address' });
+    const { id } = await shop.order({ paymentMethod: 'pm_card_refundFail' });
+    await shop.ends(id, 'failed');
+    await eventually(
+      async () => {
+        const { body } = await shop.call('GET', '/v1/orders?stuck=true');
+        return body.data.some((row: { id: string }) => row.id === id);
+      },
+      { timeoutMs: 150_000 },
+    );
+    const order = await shop.reaches(id, 'paid');
+    assert.deepEqual([order.stuck?.reason, order.refundedAmount], ['refund_failed', 0]);
+  });
+
+  test('held by whoever ships: approve sends it, void gives the money back', async () => {
+    shop.fulfilment({ outcome: 'held', code: 'fraud_check' });
+    const first = await shop.order({ paymentMethod: 'pm_card_visa' });
+    await eventually(async () => (await shop.call('GET', `/v1/operations/${first.id}`)).body.phase === 'held', {
+      timeoutMs: 150_000,
+    });
+    await verb(first.id, 'approve');
+    await shop.ends(first.id, 'succeeded');
+    shop.fulfilment({ outcome: 'held', code: 'fraud_check' }, { outcome: 'held', code: 'fraud_check' });
+    const second = await shop.order({ paymentMethod: 'pm_card_visa' });
+    await eventually(async () => (await shop.call('GET', `/v1/operations/${second.id}`)).body.phase === 'held', {
+      timeoutMs: 150_000,
+    });
+    await verb(second.id, 'void');
+    await shop.reaches(second.id, 'refunded');
+    await shop.ends(second.id, 'cancelled');
+  });
+});

@@ -1,0 +1,181 @@
+// The time of a cart, over days that pass in seconds: the workflow on a clock that skips, its activities over a real database.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import { createTemplateFolder } from '../../src/adapters/templates-folder.ts';
+import { createCartActivities } from '../../src/activities/checkout/cart.ts';
+import { createDispatchBridge } from '../../src/contracts/bridge.ts';
+import { openRecovery } from '../../src/contracts/checkout/recovery.ts';
+import type { EmailContent } from '../../src/contracts/email.ts';
+import type { CartRef } from '../../src/contracts/pure/carts.ts';
+import { cartWorkflowId } from '../../src/contracts/pure/ids.ts';
+import { TASK_QUEUES } from '../../src/contracts/pure/task-queues.ts';
+import { type Databases, openDatabases, withTenant } from '../../src/store/database.ts';
+import { createStore, type Store } from '../../src/store/index.ts';
+import { useBundle, useDatabase } from '../support/ground.ts';
+import { quietTemporal } from '../support/quiet-temporal.ts';
+import { useSkippedTime } from '../support/skipped-time.ts';
+
+const HOUR_MS = 3_600_000;
+const TENANT = 'shop';
+const ACTOR = { actor: 'key:test' };
+const DELAYS_H = [1, 24, 72];
+
+quietTemporal();
+let environment: TestWorkflowEnvironment;
+let databases: Databases;
+let store: Store;
+
+before(async () => {
+  environment = await useSkippedTime();
+  const { databaseUrl: url } = await useDatabase();
+  databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: 8 });
+  store = createStore(databases, createDispatchBridge());
+  await store.tenants.put({ id: TENANT, name: 'A shop', actor: ACTOR, now: new Date() });
+  await product(100);
+});
+after(async () => {
+  await environment.teardown();
+  await databases[Symbol.asyncDispose]();
+});
+
+async function product(stock: number): Promise<void> {
+  const content = { name: 'Gear', prices: [{ amount: 1990, currency: 'EUR' }], taxPercent: 19, stock, isActive: true };
+  await store.products.put({ tenantId: TENANT, sku: 'gear', content, actor: ACTOR, now: new Date() });
+}
+
+/** A cart of somebody who agreed to reminders, touched now by the clock that skips, somewhere where it is noon at that moment. */
+async function newCart(contact: object = {}): Promise<{ readonly ref: CartRef; readonly now: Date }> {
+  const now = new Date(await environment.currentTimeMs());
+  const at = { tenantId: TENANT, actor: ACTOR, now };
+  const items = [{ sku: 'gear', quantity: 1 }];
+  const made = await store.carts.create({ ...at, currency: 'EUR', items, ownerSubject: undefined, idempotency: undefined });
+  assert.ok(made.outcome === 'created');
+  const cartId = made.cart.id;
+  const consent = { reminders: true, wording: '2026-11' };
+  const timeZone = noonZone(now);
+  await store.carts.putContact({ ...at, cartId, contact: { email: `${cartId}@example.com`, timeZone, consent, ...contact } });
+  return { ref: { tenantId: TENANT, kind: 'cart', cartId, keeper: 1 }, now };
+}
+
+/** Twelve o'clock there, so that all of 1, 24 and 72 hours later is day. Signs of these zones are the other way round. */
+function noonZone(now: Date): string {
+  const ahead = 12 - now.getUTCHours();
+  return ahead === 0 ? 'Etc/GMT' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
+}
+
+interface Kept {
+  readonly why: string;
+  /** Hours after the cart was touched at which a mail was taken on, by step. */
+  readonly mails: Readonly<Record<string, number | undefined>>;
+}
+
+/** Runs the workflow of a cart to its end. */
+async function keep(
+  { ref, now }: { readonly ref: CartRef; readonly now: Date },
+  more: { readonly expiresAfterMs?: number } = {},
+): Promise<Kept> {
+  const activities = createCartActivities({
+    store,
+    catalogue: store.products.catalogue,
+    templates: createTemplateFolder(new URL('../../templates/email', import.meta.url).pathname),
+    shopName: 'Test shop',
+    cartRules: { reminderDelaysMs: DELAYS_H.map((hours) => hours * HOUR_MS), shopTimeZone: 'UTC', expiresAfterMs: 100 * HOUR_MS, ...more },
+    cartRecoveryUrl: 'https://shop.example.com/cart?from=mail',
+  });
+  const connection = environment.nativeConnection;
+  const codePath = await useBundle();
+  const worker = await Worker.create({ connection, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath }, activities });
+  const { why } = await worker.runUntil(
+    environment.client.workflow.execute<(ref: CartRef) => Promise<{ readonly why: string }>>('cart', {
+      workflowId: cartWorkflowId(ref),
+      taskQueue: TASK_QUEUES.core,
+      args: [ref],
+    }),
+  );
+  const rows = await mailRows(ref);
+  const mails = rows.map(({ step, operation_id, claimed_at }) => [
+    step,
+    operation_id === null ? undefined : Math.floor((claimed_at.getTime() - now.getTime()) / HOUR_MS),
+  ]);
+  return { why, mails: Object.fromEntries(mails) };
+}
+
+function mailRows({ cartId }: CartRef) {
+  return withTenant(databases.app, TENANT, (tx) =>
+    tx.selectFrom('cart_mail').selectAll().where('cart_id', '=', cartId).orderBy('step').execute(),
+  );
+}
+
+async function statusOf({ cartId }: CartRef): Promise<string | undefined> {
+  return (await store.carts.get(TENANT, cartId))?.cart.status;
+}
+
+describe('the time of a cart', () => {
+  test('reminds after 1, 24 and 72 hours, and closes the cart when nobody comes', async () => {
+    const cart = await newCart();
+    const startedAt = performance.now();
+    assert.deepEqual(await keep(cart), { why: 'expired', mails: { reminder_1: 1, reminder_2: 24, reminder_3: 72 } });
+    assert.equal(await statusOf(cart.ref), 'expired');
+    assert.ok(performance.now() - startedAt < HOUR_MS);
+  });
+
+  test('writes reminders in the buyer’s language, as bulk, with a link that opens the cart and tells nothing of the buyer', async () => {
+    const cart = await newCart({ name: 'Ada', locale: 'de-AT' });
+    await keep(cart, { expiresAfterMs: 2 * HOUR_MS });
+    const [row] = await mailRows(cart.ref);
+    const operation = await store.operations.get(TENANT, row?.operation_id ?? '');
+    assert.equal(operation?.natural_key, `cart:${cart.ref.cartId}:reminder_1`);
+    const mail = operation.input as unknown as EmailContent; // as the e-mail feature keeps it
+    assert.deepEqual([mail.category, mail.locale, mail.subject], ['bulk', 'de', 'Ihr Warenkorb bei Test shop wartet noch']);
+    assert.match(mail.html ?? '', /Guten Tag Ada/);
+    assert.match(mail.html ?? '', /\{\{unsubscribeUrl\}\}/);
+    assert.match(mail.html ?? '', /19,90/);
+    const link = /https:\/\/shop\.example\.com\/cart\?from=mail&(?:amp;)?cart=([\w.-]+)/.exec(mail.html ?? '')?.[1] ?? '';
+    const secret = await store.email.unsubscribeSecret(TENANT);
+    const at = row?.claimed_at ?? new Date();
+    assert.deepEqual(openRecovery(secret, link, at), { tenantId: TENANT, cartId: cart.ref.cartId });
+    assert.equal(openRecovery(secret, link, new Date(at.getTime() + 169 * HOUR_MS)), undefined, 'seven days are over');
+    assert.equal(openRecovery(secret, `${link.slice(0, -2)}AA`, at), undefined, 'forged');
+    assert.doesNotMatch(Buffer.from(link.slice(link.indexOf('.') + 1), 'base64url').toString('latin1'), /ada|example/i);
+  });
+
+  test('waits for the morning', async () => {
+    const now = new Date(await environment.currentTimeMs());
+    // Where it is 20:30 now: in an hour it is night, until 8 in the morning.
+    const ahead = (20 - now.getUTCHours() + 24) % 24;
+    const timeZone = ahead <= 12 ? `Etc/GMT-${ahead}` : `Etc/GMT+${24 - ahead}`;
+    const { mails } = await keep(await newCart({ timeZone }), { expiresAfterMs: 20 * HOUR_MS });
+    // From twenty and something to eight.
+    assert.equal(mails['reminder_1'], 11, JSON.stringify(mails));
+  });
+
+  test('reminds nobody who has not agreed, or who is suppressed; and ends at once with an empty cart', async () => {
+    const silent = await newCart({ consent: { reminders: false } });
+    assert.deepEqual(await keep(silent), { why: 'expired', mails: {} });
+    const refused = await newCart();
+    const address = `${refused.ref.cartId}@example.com`;
+    await store.email.suppress({ tenantId: TENANT, address, scope: 'bulk', reason: 'unsubscribed', actor: ACTOR, now: refused.now });
+    assert.deepEqual(await keep(refused), {
+      why: 'expired',
+      mails: { reminder_1: undefined, reminder_2: undefined, reminder_3: undefined },
+    });
+    const emptied = await newCart();
+    const line = { tenantId: TENANT, actor: ACTOR, cartId: emptied.ref.cartId, sku: 'gear', quantity: 0, now: emptied.now };
+    await store.carts.putItem(line);
+    assert.deepEqual(await keep(emptied), { why: 'emptied', mails: {} });
+    await store.carts.putItem({ ...line, quantity: 1 });
+    const again = await store.carts.get(TENANT, emptied.ref.cartId);
+    assert.deepEqual([again?.cart.keeper, again?.cart.is_kept], [2, true], 'the next article starts the next workflow');
+    assert.deepEqual(await keep(emptied), { why: 'replaced', mails: {} });
+  });
+
+  test('passes over a reminder of what is sold out', async () => {
+    const cart = await newCart();
+    await product(0);
+    const { mails } = await keep(cart);
+    await product(100);
+    assert.deepEqual(mails, { reminder_1: undefined, reminder_2: undefined, reminder_3: undefined });
+  });
+});

@@ -1,0 +1,85 @@
+// Records the histories of orders and refunds, all anew: `npm run histories`. Until the first release only; then they are immutable.
+import { test } from 'node:test';
+import { recordHistory } from '../../scripts/record-histories.ts';
+import { useShop } from '../checkout/world.ts';
+import { eventually } from '../support/eventually.ts';
+
+const shop = useShop({ payWithinMs: 25_000 });
+
+async function record(id: string, output: string): Promise<void> {
+  const row = await shop.core().deps.store.operations.get(shop.tenant().id, id);
+  if (row === undefined) throw new Error(`there is no operation ${id}`);
+  const { ground, serving } = shop.core();
+  await serving.temporal.client.workflow.getHandle(row.workflow_id).result();
+  await recordHistory({ address: ground.temporalAddress, namespace: ground.namespace, workflowId: row.workflow_id, output });
+}
+
+test('paid by card, and given back', async () => {
+  const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+  await shop.ends(id, 'succeeded');
+  await record(id, 'order/happy');
+  const { body } = await shop.call('POST', `/v1/orders/${id}/refunds`, { amount: 500 });
+  await shop.ends(body.id, 'succeeded');
+  await record(body.id, 'refund/happy');
+});
+
+test('a refund that is pending at first', async () => {
+  const { id } = await shop.order({ paymentMethod: 'pm_card_pendingRefund' });
+  await shop.ends(id, 'succeeded');
+  const { body } = await shop.call('POST', `/v1/orders/${id}/refunds`, {});
+  await shop.ends(body.id, 'succeeded');
+  await record(body.id, 'refund/pending');
+});
+
+test('declined, then paid with another card', async () => {
+  const { id } = await shop.order({ paymentMethod: 'pm_card_chargeDeclined' });
+  await shop.reaches(id, 'needs_payment_method');
+  await shop.call('POST', `/v1/orders/${id}/payment`, { paymentMethod: 'pm_card_visa' });
+  await shop.ends(id, 'succeeded');
+  await record(id, 'order/second-card');
+});
+
+test('approved at the bank', async () => {
+  const { id } = await shop.order({ paymentMethod: 'pm_card_authenticationRequired' });
+  const { payment } = await shop.reaches(id, 'needs_action');
+  await shop.twin().approve(payment.nextAction?.url ?? '');
+  await shop.ends(id, 'succeeded');
+  await record(id, 'order/approved');
+});
+
+test('paused while it waits for the buyer, then abandoned', async () => {
+  const { id } = await shop.order();
+  await shop.reaches(id, 'needs_payment_method');
+  await shop.call('POST', `/v1/operations/${id}/pause`, {});
+  await eventually(async () => (await shop.call('GET', `/v1/operations/${id}`)).body.phase === 'paused', { timeoutMs: 150_000 });
+  await shop.call('POST', `/v1/operations/${id}/resume`, {});
+  await shop.ends(id, 'failed');
+  await record(id, 'order/abandoned');
+});
+
+test('reserved, then taken; and reserved, then voided', async () => {
+  const reserved = { paymentMethod: 'pm_card_visa', captureMethod: 'manual' };
+  const [taken, voided] = [await shop.order(reserved), await shop.order(reserved)];
+  for (const { id } of [taken, voided]) await shop.reaches(id, 'authorized');
+  await shop.call('POST', `/v1/orders/${taken.id}/capture`, {});
+  await shop.ends(taken.id, 'succeeded');
+  await record(taken.id, 'order/captured');
+  await shop.call('POST', `/v1/orders/${voided.id}/void`, {});
+  await shop.ends(voided.id, 'cancelled');
+  await record(voided.id, 'order/voided');
+});
+
+test('not sent, so given back', async () => {
+  shop.fulfilment({ outcome: 'refused', code: 'address' });
+  const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+  await shop.ends(id, 'failed');
+  await record(id, 'order/compensated');
+});
+
+test('cancelled while it waits for the buyer', async () => {
+  const { id } = await shop.order({ paymentMethod: 'pm_card_authenticationRequired' });
+  await shop.reaches(id, 'needs_action');
+  await shop.call('POST', `/v1/operations/${id}/cancel`, {});
+  await shop.ends(id, 'cancelled');
+  await record(id, 'order/cancelled');
+});
