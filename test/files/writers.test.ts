@@ -1,0 +1,134 @@
+// Who may write, and what becomes of bytes when a writer dies or is only stopped.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { KINDS } from '../../src/contracts/kinds.ts';
+import type { UploadRow } from '../../src/store/files/records.ts';
+import { assertProblem } from '../api/fixture.ts';
+import { holds, sha256, textOf, useFileWorld } from './world.ts';
+
+const LEASE_MS = 60_000;
+const world = useFileWorld();
+
+const idOf = (path: string): string => path.split('/').at(-1) ?? '';
+const at = (offset: number): Record<string, string> => ({ 'Upload-Offset': String(offset) });
+const uploads = () => world.core().deps.store.files.uploads;
+const partials = () => world.core().deps.storage.partials;
+
+async function lockAt(id: string, offsetBytes: number): Promise<{ readonly lock: string; readonly upload: UploadRow }> {
+  const request = { tenantId: world.tenantId(), id, offsetBytes, lengthBytes: undefined, leaseMs: LEASE_MS, quotaBytes: 10 ** 12 };
+  const taken = await uploads().lock(request);
+  assert.ok(taken.outcome === 'locked', taken.outcome);
+  return taken;
+}
+
+/** As a writer in another process would: opens its own file of the upload. */
+async function writerOf({ upload }: { readonly upload: UploadRow }) {
+  const segment = upload.segments.at(-1);
+  assert.ok(segment !== undefined);
+  return partials().open(upload.id, segment);
+}
+
+function commit(id: string, { lock }: { readonly lock: string }, offsetBytes: number) {
+  const expiresAt = new Date(Date.now() + 3_600_000);
+  return uploads().commit({ tenantId: world.tenantId(), id, lock, offsetBytes, expiresAt, leaseMs: LEASE_MS, quotaBytes: 10 ** 12 });
+}
+
+/** Its process is taken for dead: the time of its lock is up. */
+async function letExpire(id: string): Promise<void> {
+  await world.api().sql(world.tenantId(), `update upload set lock_until = now() - interval '1 second' where id = $1`, [id]);
+}
+
+describe('two writers of one upload', () => {
+  it('at the same moment: one wins, the other is told, and nothing is mixed', async () => {
+    const [left, right] = [Buffer.alloc(200_000, 'l'), Buffer.alloc(200_000, 'r')];
+    for (let round = 0; round < 5; round += 1) {
+      const path = await world.begin(left.length);
+      const answers = await Promise.all([left, right].map((body) => world.tus('PATCH', path, { headers: at(0), body })));
+      const statuses = answers.map(({ status }) => status).toSorted();
+      assert.ok(statuses[0] === 204 && (statuses[1] === 423 || statuses[1] === 409), String(statuses));
+      const file = await world.reaches(idOf(path), 'ready');
+      const winner = answers[0]?.status === 204 ? left : right;
+      assert.equal(file.sha256, sha256(winner));
+    }
+  });
+
+  it('over all processes: who holds the lock is the only one', async () => {
+    const path = await world.begin(10);
+    await lockAt(idOf(path), 0);
+    const answer = await world.tus('PATCH', path, { headers: at(0), body: 'hello' });
+    assertProblem(answer, 423, 'upload_locked');
+    assert.equal(answer.headers.get('retry-after'), '1');
+  });
+
+  it('a question for the offset makes a writer that hangs let go', async () => {
+    const path = await world.begin(1_000_000);
+    const { promise: rest, resolve: sendRest } = Promise.withResolvers<void>();
+    const slow = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        controller.enqueue(Buffer.alloc(300_000, 'x'));
+        await rest;
+        controller.close();
+      },
+    });
+    const hanging = world.tus('PATCH', path, { headers: at(0), body: slow }).catch(() => undefined);
+    await holds(async () => {
+      const rows = await world.api().sql(world.tenantId(), 'select lock from upload where id = $1', [idOf(path)]);
+      assert.notEqual(rows[0]?.['lock'], null);
+    });
+    const offset = Number((await world.tus('HEAD', path)).headers.get('upload-offset'));
+    const body = Buffer.alloc(1_000_000 - offset, 'x');
+    assert.equal((await world.tus('PATCH', path, { headers: at(offset), body })).status, 204);
+    sendRest();
+    await hanging;
+    assert.equal((await world.reaches(idOf(path), 'ready')).sha256, sha256(Buffer.alloc(1_000_000, 'x')));
+  });
+});
+
+describe('a writer that was only stopped', () => {
+  it('can acknowledge nothing and harm nothing once its lock was taken over', async () => {
+    const bytes = textOf(300_000);
+    const path = await world.begin(bytes.length);
+    const id = idOf(path);
+    const stopped = await lockAt(id, 0);
+    const stoppedWriter = await writerOf(stopped);
+    await stoppedWriter.write([bytes.subarray(0, 100_000)], 0);
+    await stoppedWriter.flush();
+    assert.equal((await commit(id, stopped, 100_000)).outcome, 'held');
+    await letExpire(id);
+
+    const next = await lockAt(id, 100_000);
+    const nextWriter = await writerOf(next);
+    await nextWriter.write([bytes.subarray(100_000, 200_000)], 100_000);
+    // It goes on where it was stopped, with bytes of its own.
+    await stoppedWriter.write([Buffer.alloc(100_000, '!')], 100_000);
+    await stoppedWriter.flush();
+    assert.equal((await commit(id, stopped, 200_000)).outcome, 'lost');
+    const release = { kind: KINDS.fileProcessing, actor: { actor: 'test' }, now: new Date(), expiresAt: new Date(), quotaBytes: 10 ** 12 };
+    const last = { tenantId: world.tenantId(), id, lock: stopped.lock, offsetBytes: 200_000, sha256: undefined, isClean: true };
+    assert.equal((await uploads().release({ ...release, ...last, lengthBytes: undefined })).outcome, 'lost');
+    await nextWriter.flush();
+    assert.equal((await commit(id, next, 200_000)).outcome, 'held');
+    await Promise.all([stoppedWriter.close(), nextWriter.close()]);
+    await letExpire(id);
+
+    const answer = await world.tus('PATCH', path, { headers: at(200_000), body: bytes.subarray(200_000) });
+    assert.equal(answer.status, 204, answer.text);
+    const file = await world.reaches(id, 'ready');
+    assert.deepEqual([file.sizeBytes, file.sha256], [bytes.length, sha256(bytes)]);
+    assert.equal((await world.raw('GET', `/v1/files/${id}/content`)).text, bytes.toString());
+    assert.deepEqual(await world.partials(id), []);
+  });
+
+  it('before its first acknowledged byte leaves nothing in the file either', async () => {
+    const path = await world.begin(5);
+    const id = idOf(path);
+    const stopped = await lockAt(id, 0);
+    const writer = await writerOf(stopped);
+    await writer.write([Buffer.from('!!!!!!!!')], 0);
+    await letExpire(id);
+    assert.equal((await world.tus('PATCH', path, { headers: at(0), body: 'hello' })).status, 204);
+    await writer.write([Buffer.from('!!!!!!!!')], 0);
+    await writer.close();
+    assert.equal((await world.reaches(id, 'ready')).sha256, sha256('hello'));
+  });
+});
