@@ -13,7 +13,7 @@ const USAGE = `npm run chaos -- --feature NAME [--count N] [--kills K] [--seed S
   --count N    operations (1000)
   --kills K    strikes (25)
   --seed S     repeats plan and faults (1)
-  --smoke      100 operations, 5 kills
+  --smoke      100 operations, 5 kills, or what the feature says
   --plants     planted mistakes in copies of the tree, smoke size; --only NAME for one of them
   --tree DIR   another clone than this one
 `;
@@ -43,10 +43,12 @@ async function main(): Promise<number> {
   }
   const feature = await load(file, name);
   const seed = wholeNumber('seed', values.seed);
-  const size: RunSize =
+  const asked =
     values.smoke || values.plants
-      ? { seed, ...SMOKE }
-      : { seed, count: wholeNumber('count', values.count), kills: wholeNumber('kills', values.kills) };
+      ? (feature.smoke ?? SMOKE)
+      : { count: wholeNumber('count', values.count), kills: wholeNumber('kills', values.kills) };
+  const { blackoutPosts } = feature;
+  const size: RunSize = { seed, ...asked, ...(blackoutPosts === undefined ? {} : { blackoutPosts }) };
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(`ended by ${signal}`)));
   if (values.plants) return runPlants({ feature, size, tree, say, signal: stop.signal, only: values.only });

@@ -5,6 +5,10 @@ import type { Product } from './product.ts';
 /** What a feature adds to the framework: who is outside, what is asked for, and how the end is judged. */
 export interface ChaosFeature {
   readonly name: string;
+  /** Size of the short run; without one that of all. */
+  readonly smoke?: { readonly count: number; readonly kills: number };
+  /** Where the usual number of posts in a blackout does not fit. */
+  readonly blackoutPosts?: number;
   /** Every process that it uses, and the supervisor: the deck. */
   readonly targets: readonly Target[];
   /** Starts the outside parties, in this process, which is never killed while judged. */

@@ -39,6 +39,11 @@ export class Load {
     return this.#next;
   }
 
+  /** Where the API is, for clients that are processes of their own. */
+  api(): { readonly endpoint: string; readonly apiKey: string } {
+    return { endpoint: `${this.#product.endpoints['api']}/v1/uploads`, apiKey: this.#product.apiKey };
+  }
+
   /** Lets the loop post operations up to, not including, this ordinal. */
   allow(limit: number): void {
     this.#limit = Math.max(this.#limit, limit);

@@ -49,8 +49,8 @@ export async function strikeAll(parts: NemesisParts, strikes: readonly Strike[])
 }
 
 /** What the loop posts; the rest is for the blackout. */
-export function loopSize({ count }: RunSize): number {
-  return count - BLACKOUT_POSTS;
+export function loopSize({ count, blackoutPosts = BLACKOUT_POSTS }: RunSize): number {
+  return count - blackoutPosts;
 }
 
 async function untilSeen(world: FeatureWorld, wanted: number): Promise<boolean> {

@@ -11,6 +11,8 @@ export interface RunSize {
   readonly seed: number;
   readonly count: number;
   readonly kills: number;
+  /** Posts while Temporal is stopped; none: no blackout. */
+  readonly blackoutPosts?: number;
 }
 
 export interface Strike {
@@ -26,7 +28,10 @@ export interface Strike {
 }
 
 /** Strike k of K at k/(K+1) of the effects; targets are dealt from a shuffled deck, a new one when it is empty. */
-export function planStrikes({ seed, count, kills }: RunSize, targets: readonly Target[]): readonly Strike[] {
+export function planStrikes(
+  { seed, count, kills, blackoutPosts = BLACKOUT_POSTS }: RunSize,
+  targets: readonly Target[],
+): readonly Strike[] {
   const random = createRandom(seed, 'strikes');
   const decks = Array.from({ length: Math.ceil(kills / targets.length) }, () => shuffled(random, targets));
   const blackoutAfter = Math.ceil(kills / 2);
@@ -38,6 +43,6 @@ export function planStrikes({ seed, count, kills }: RunSize, targets: readonly T
       target,
       share: (index + 1) / (kills + 1),
       postsBefore: Math.ceil((count * (index + 2)) / (kills + 1)),
-      isBlackoutNext: index + 1 === blackoutAfter,
+      isBlackoutNext: blackoutPosts > 0 && index + 1 === blackoutAfter,
     }));
 }
