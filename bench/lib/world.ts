@@ -67,7 +67,7 @@ export async function startBaseline({ product, sink }: BenchWorld): Promise<Base
 }
 
 /** It says where it is once it is ready. */
-async function firstLine(child: ChildProcess): Promise<string> {
+export async function firstLine(child: ChildProcess): Promise<string> {
   if (child.stdout === null) throw new Error('the baseline has no output');
   for await (const line of createInterface({ input: child.stdout })) return line;
   throw new Error('The baseline ended before it was ready.');
