@@ -31,6 +31,7 @@ export async function firstScreen(screen: FirstScreen): Promise<string> {
     ['… with your key', link === undefined ? undefined : `${link}  (works once, for 10 minutes)`],
     ['Temporal Web UI', endpoints.temporalUi],
     ['Mailbox', endpoints.mailbox],
+    ['Shop', endpoints.stripeTwin === undefined ? undefined : `${endpoints.api}/shop  (a demo: fill a cart, pay with test cards)`],
     ['Payments', endpoints.stripeTwin === undefined ? undefined : `${endpoints.stripeTwin}  (simulated)`],
     ...outside,
     ['Metrics', endpoints.metrics],

@@ -1,6 +1,8 @@
 // Records the histories of orders and refunds, all anew: `npm run histories`. Until the first release only; then they are immutable.
 import { test } from 'node:test';
 import { recordHistory } from '../../scripts/record-histories.ts';
+import { LOOK_AGAIN } from '../../src/contracts/pure/carts.ts';
+import { cartWorkflowId } from '../../src/contracts/pure/ids.ts';
 import { useShop } from '../checkout/world.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -82,4 +84,27 @@ test('cancelled while it waits for the buyer', async () => {
   await shop.call('POST', `/v1/operations/${id}/cancel`, {});
   await shop.ends(id, 'cancelled');
   await record(id, 'order/cancelled');
+});
+
+/** Wakes the workflow of a cart for its last look, and records it. */
+async function recordCart(cartId: string, output: string): Promise<void> {
+  const workflowId = cartWorkflowId({ tenantId: shop.tenant().id, cartId, keeper: 1 });
+  const { ground, serving } = shop.core();
+  const handle = serving.temporal.client.workflow.getHandle(workflowId);
+  await eventually(() => handle.signal(LOOK_AGAIN, {}).then(() => true), { timeoutMs: 60_000 });
+  await handle.result();
+  await recordHistory({ address: ground.temporalAddress, namespace: ground.namespace, workflowId, output });
+}
+
+test('a cart that was ordered', async () => {
+  const { id, quote } = await shop.cart();
+  const { body } = await shop.call('POST', `/v1/carts/${id}/checkout`, { quoteHash: quote.quoteHash, paymentMethod: 'pm_card_visa' });
+  await shop.ends(body.id, 'succeeded');
+  await recordCart(id, 'cart/ordered');
+});
+
+test('a cart that was emptied', async () => {
+  const { id } = await shop.cart();
+  await shop.call('DELETE', `/v1/carts/${id}/items/gear`);
+  await recordCart(id, 'cart/emptied');
 });
