@@ -97,8 +97,6 @@ const ROWS: Readonly<Record<string, Row>> = {
   closeTenant: { callers: 'platform', object: 'tenant' },
   listProducts: { callers: 'tokens' },
   putProduct: { callers: 'keys' },
-  recoverCart: { callers: 'public' },
-  visitShop: { callers: 'public' },
   createCart: { callers: 'tokens', starts: true },
   getCart: CART,
   putCartItem: CART,
