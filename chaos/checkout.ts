@@ -39,6 +39,7 @@ export function checkout(name: string, webhooks: object): ChaosFeature {
   return {
     name,
     targets: ['app', 'postgres', 'temporal', 'supervisor', 'stall'],
+    smoke: { count: 30, kills: 3 },
     open: (run) => open(run, webhooks),
   };
 }
@@ -49,7 +50,6 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
   const ledger = await Ledger.create(join(folder, 'ledger.jsonl'));
   const mails = await startMailServer({ seed, journalFile: mailFile, onAccepted: () => undefined });
   const twin = await startTwinProcess(join(folder, 'provider'));
-  await twin.setFaults({ seed: String(seed), requests: REQUEST_FAULTS, webhooks, lateMs: LATE_MS });
   const watch = watchPayments(twin);
   return {
     environment: {
@@ -69,6 +69,8 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
     async prepare(product) {
       await twin.sendWebhooksTo(`${product.endpoints['api'] ?? ''}/hooks/stripe`);
       await openShop(product);
+      // Last, since it would hit the calls above.
+      await twin.setFaults({ seed: String(seed), requests: REQUEST_FAULTS, webhooks, lateMs: LATE_MS });
     },
     async live(ordinal, load, onAcknowledged) {
       const buyer: Buyer | undefined = buyers[ordinal];

@@ -80,7 +80,7 @@ async function followOrder(buyer: Buyer, id: string, { load, ledger }: Client): 
   const { ordinal } = buyer;
   let [seen, methodsUsed, isAnswered] = ['', 1, false];
   for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(pauseMs * 1.3, MAX_LOOK_MS)) {
-    const order = Order.parse((await load.ask('GET', `/v1/orders/${id}`)).body);
+    const order = await lookAt(id, load);
     if (order.state !== seen) await ledger.append({ type: 'seen', ordinal, id, state: order.state, at: Date.now() });
     seen = order.state;
     const url = order.payment.nextAction?.url;
@@ -93,10 +93,16 @@ async function followOrder(buyer: Buyer, id: string, { load, ledger }: Client): 
     const { status } = Operation.parse((await load.ask('GET', `/v1/operations/${id}`)).body);
     if (TERMINAL.has(status)) {
       await ledger.append({ type: 'ended', ordinal, id, status, at: Date.now() });
-      return Order.parse((await load.ask('GET', `/v1/orders/${id}`)).body);
+      return lookAt(id, load);
     }
     await load.pause(pauseMs);
   }
+}
+
+async function lookAt(id: string, load: Load): Promise<Order> {
+  const { status, body } = await load.ask('GET', `/v1/orders/${id}`);
+  if (status !== 200) throw new Error(`order ${id}, which was acknowledged, was answered by ${status} ${JSON.stringify(body)}`);
+  return Order.parse(body);
 }
 
 /** What the buyer does in the page of the bank; true once it was answered. */
@@ -133,7 +139,7 @@ async function refund({ buyer, orderId, index, amount }: RefundPlan, { load, led
 /** Nobody works at the order any more: only what the provider says, or being asked, can tell that the money came back to us. */
 async function awaitReturn(orderId: string, { load }: Client): Promise<void> {
   for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(pauseMs * 1.3, MAX_LOOK_MS)) {
-    if (Order.parse((await load.ask('GET', `/v1/orders/${orderId}`)).body).refundedAmount === 0) return;
+    if ((await lookAt(orderId, load)).refundedAmount === 0) return;
     await load.pause(pauseMs);
   }
 }
