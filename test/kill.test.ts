@@ -95,7 +95,7 @@ async function judge(product: Product, load: Load) {
 
 describe('a product whose processes are killed under load', { timeout: 600_000 }, () => {
   test('sends each acknowledged mail once, whichever of them it was', async (context) => {
-    await using product = await startProduct(['--ephemeral'], { SETTLE_SWEEP: '1s' });
+    await using product = await startProduct(['--ephemeral'], { SETTLE_SWEEP: '1s', FEATURES: 'email' });
     const load = new Load('each', () => product);
     const targets = product.processes().map(({ name }) => name);
     assert.deepEqual(targets.toSorted(), ['app', 'mailbox', 'postgres', 'temporal']);
@@ -122,7 +122,7 @@ describe('a product whose processes are killed under load', { timeout: 600_000 }
 
   test('goes on where it was after the supervisor was killed', async (context) => {
     const dataDir = join(root, 'data');
-    let product = await startProduct([], { DATA_DIR: dataDir, SETTLE_SWEEP: '1s' });
+    let product = await startProduct([], { DATA_DIR: dataDir, SETTLE_SWEEP: '1s', FEATURES: 'email' });
     const load = new Load('supervisor', () => product);
     try {
       const posting = load.run(20);
@@ -131,7 +131,7 @@ describe('a product whose processes are killed under load', { timeout: 600_000 }
       const killedAt = performance.now();
       await product.killSupervisor();
       const postingAfter = posting.then(() => load.run(30));
-      product = await startProduct([], { DATA_DIR: dataDir, SETTLE_SWEEP: '1s' });
+      product = await startProduct([], { DATA_DIR: dataDir, SETTLE_SWEEP: '1s', FEATURES: 'email' });
       context.diagnostic(`ready again ${Math.round(performance.now() - killedAt)} ms after the supervisor was killed`);
       assert.match(product.output(), /The last run on this data was killed/);
       assert.ok(!before.some(isRunning));
