@@ -19,6 +19,9 @@ const OUTSIDE = {
   DATABASE_URL: 'postgres://app:secret@127.0.0.1:9/db',
   TEMPORAL_ADDRESS: '127.0.0.1:9',
   SMTP_URL: 'smtp://127.0.0.1:9',
+  STRIPE_API_KEY: 'sk_test_1',
+  STRIPE_PUBLISHABLE_KEY: 'pk_test_1',
+  STRIPE_WEBHOOK_SECRETS: 'whsec_1',
 };
 
 const root = mkdtempSync(join(tmpdir(), 'nightshift-supervisor-test-'));
@@ -101,7 +104,7 @@ describe('the supervisor with its embedded servers', () => {
       readProcesses(dataDir)
         .map(({ name }) => name)
         .toSorted(),
-      ['app', 'mailbox', 'postgres', 'temporal'],
+      ['app', 'mailbox', 'postgres', 'stripe-twin', 'temporal'],
     );
     await eventually(() => launched.output().includes('Stop: Ctrl-C'));
     for (const text of [endpoints['api'], endpoints['temporalUi'], endpoints['mailbox'], 'ns_stand_in', 'curl', 'Simulated']) {
@@ -132,7 +135,7 @@ describe('the supervisor with its embedded servers', () => {
   });
 
   it('starts every child again that was killed', async () => {
-    const names = ['app', 'mailbox', 'temporal', 'postgres'];
+    const names = ['app', 'mailbox', 'stripe-twin', 'temporal', 'postgres'];
     const before = new Map(names.map((name) => [name, pidOf(dataDir, name)]));
     for (const pid of before.values()) process.kill(pid ?? 0, 'SIGKILL');
     for (const name of names) {
