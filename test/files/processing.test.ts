@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { assertProblem } from '../api/fixture.ts';
+import { eventually } from '../support/eventually.ts';
 import { createGates } from './gates.ts';
 import { holds, sha256, useFileWorld } from './world.ts';
 
@@ -77,12 +78,16 @@ describe('the check of a file', () => {
     gates.failChecks(2);
     const { fileId, operationId } = await start();
     await world.reaches(fileId, 'ready');
-    const { body } = await world.raw('GET', `/v1/operations/${operationId}/timeline`);
-    const checks = body.data.filter(({ activity }: { activity: string }) => activity === 'checkFile');
-    assert.deepEqual(
-      checks.map(({ outcome }: { outcome: string }) => outcome),
-      ['failed', 'failed', 'succeeded'],
-    );
+    // The timeline is written a moment later than what it tells of.
+    await eventually(async () => {
+      const { body } = await world.raw('GET', `/v1/operations/${operationId}/timeline`);
+      const checks = body.data.filter(({ activity }: { activity: string }) => activity === 'checkFile');
+      assert.deepEqual(
+        checks.map(({ outcome }: { outcome: string }) => outcome),
+        ['failed', 'failed', 'succeeded'],
+      );
+      return true;
+    });
   });
 
   it('can be asked for again, by whoever may see the file', async () => {
