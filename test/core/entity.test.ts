@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { eventually } from '../support/eventually.ts';
 import { useCore } from '../support/core-fixture.ts';
 import type { TallyState } from '../support/workflows/tally.ts';
@@ -45,7 +46,7 @@ test('an entity takes 10,000 messages over several runs: none lost, none doubled
       const message = { id: String(index), amount: index };
       await keepWindow(index);
       await entity.signal('add', message);
-      if (index % REPEAT_EVERY === 0) await entity.signal('add', message);
+      if (index % REPEAT_EVERY === 0) await entity.signal('add', message).catch(forgiveEnded);
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, send));
@@ -54,3 +55,8 @@ test('an entity takes 10,000 messages over several runs: none lost, none doubled
   assert.equal(end.sum, (MESSAGES * (MESSAGES - 1)) / 2);
   assert.ok(end.runs >= 10, `${end.runs} runs`);
 });
+
+/** A repeated message may come when all of them were handled and the entity has ended. */
+function forgiveEnded(error: unknown): void {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
+}
