@@ -16,7 +16,7 @@ export const checkoutSettings = {
   STRIPE_API_KEY: setting(stripeSecretKey, {
     group: 'Payments',
     description: 'Secret or restricted key of the Stripe account.',
-    unset: 'a simulator, with npm start',
+    unset: 'a simulator, with npm start; with all else outside, none: orders wait',
     secret: true,
   }),
   STRIPE_PUBLISHABLE_KEY: setting(stripePublishableKey, {

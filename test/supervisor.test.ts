@@ -19,9 +19,6 @@ const OUTSIDE = {
   DATABASE_URL: 'postgres://app:secret@127.0.0.1:9/db',
   TEMPORAL_ADDRESS: '127.0.0.1:9',
   SMTP_URL: 'smtp://127.0.0.1:9',
-  STRIPE_API_KEY: 'sk_test_1',
-  STRIPE_PUBLISHABLE_KEY: 'pk_test_1',
-  STRIPE_WEBHOOK_SECRETS: 'whsec_1',
 };
 
 const root = mkdtempSync(join(tmpdir(), 'nightshift-supervisor-test-'));

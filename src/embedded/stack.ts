@@ -101,7 +101,11 @@ export function createStack(stack: {
   };
 }
 
-/** A simulator takes the place of Stripe where payments are offered and no account is set. */
+/**
+ * A simulator takes the place of Stripe where payments are offered and no account is set; but not where all else is outside, which is no
+ * trial any more: orders wait for an account there rather than look paid.
+ */
 function needsTwin({ features, external }: LaunchSettings): boolean {
-  return features.includes('checkout') && !external.stripe;
+  const isAllElseOutside = external.databaseUrl !== undefined && external.temporal && external.smtpUrl !== undefined;
+  return features.includes('checkout') && !external.stripe && !isAllElseOutside;
 }
