@@ -207,7 +207,7 @@ describe('the server', () => {
       assert.ok(forPeople.text.includes(`href="${path}"`), path);
       assert.equal((await api.call('GET', path)).status, 200, path);
     }
-    assertProblem(await api.call('POST', '/'), 404, 'route_not_found');
+    assertProblem(await api.call('POST', '/'), 405, 'method_not_allowed');
   });
 
   it('says whether it lives, is ready, and what it is', async () => {

@@ -149,6 +149,15 @@ describe('problems of URLs and methods', () => {
     assert.equal((await api.call('OPTIONS', '/v1/operations')).status, 204);
   });
 
+  it('tells the methods that a page has', async () => {
+    for (const path of ['/', '/docs', '/problems/rate_limited']) {
+      const answer = await api.call('POST', path, { body: {} });
+      assertProblem(answer, 405, 'method_not_allowed');
+      assert.equal(answer.headers.get('allow'), 'GET, HEAD, OPTIONS');
+      assert.equal((await api.call('OPTIONS', path)).status, 204);
+    }
+  });
+
   it('answers HEAD without a body', async () => {
     const answer = await api.call('HEAD', '/v1/operations', { key });
     assert.equal(answer.status, 200);

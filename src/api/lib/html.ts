@@ -1,5 +1,8 @@
 import type { Express, Request, Response } from 'express';
 import { keepRoute } from './observe.ts';
+import { HttpProblem } from './problems.ts';
+
+const PAGE_METHODS = 'GET, HEAD, OPTIONS';
 
 /** Pages of ours load from our own origin and talk to it only. */
 const PAGE_POLICY = [
@@ -35,9 +38,13 @@ export function sendPage(response: Response, { title, body, head = '', status = 
 
 /** Pages are the same for everybody, so they know nobody. */
 export function mountPage(app: Express, path: string, send: (request: Request, response: Response) => void): void {
-  app.get(path, (request: Request, response: Response) => {
+  app.all(path, (request: Request, response: Response) => {
     keepRoute(response, path);
-    send(request, response);
+    if (request.method === 'OPTIONS') return void response.setHeader('Allow', PAGE_METHODS).status(204).end();
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      throw new HttpProblem('method_not_allowed', `${request.path} takes ${PAGE_METHODS}.`, { headers: { Allow: PAGE_METHODS } });
+    }
+    return send(request, response);
   });
 }
 
