@@ -55,6 +55,9 @@ export interface Config {
     readonly quotaBytes: number;
     readonly uploadExpiryMs: number;
     readonly antivirusUrl: string | undefined;
+    readonly transformChunkBytes: number;
+    /** For what work needs while it lasts. */
+    readonly workDir: string;
   };
   /** Origins of inner hosts that calls and webhooks may reach, by the operator's name for each. */
   readonly egressTargets: Readonly<Record<string, string>>;
@@ -162,7 +165,7 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
     payments: stripeAccount(set),
     checkout: checkoutOf(set, set.PUBLIC_URL ?? localUrl(host, apiPort)),
     storageUrl: set.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
-    files: Object.freeze(filesOf(set)),
+    files: Object.freeze(filesOf(set, dataDir)),
     egressTargets: set.EGRESS_TARGETS ?? {},
     features: set.FEATURES ?? FEATURES,
     log: Object.freeze({ level: set.LOG_LEVEL ?? 'info' }),
@@ -178,12 +181,14 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
   });
 }
 
-function filesOf(set: Settings): Config['files'] {
+function filesOf(set: Settings, dataDir: string): Config['files'] {
   return {
     maxBytes: set.FILE_MAX_BYTES ?? 20 * 1024 * MEBIBYTE_BYTES,
     quotaBytes: set.FILE_QUOTA_BYTES ?? 1024 * 1024 * MEBIBYTE_BYTES,
     uploadExpiryMs: set.UPLOAD_EXPIRY ?? 24 * 3_600_000,
     antivirusUrl: set.ANTIVIRUS_URL,
+    transformChunkBytes: set.TRANSFORM_CHUNK_BYTES ?? 64 * MEBIBYTE_BYTES,
+    workDir: resolve(set.WORK_DIR ?? join(dataDir, 'work')),
   };
 }
 

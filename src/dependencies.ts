@@ -11,6 +11,7 @@ import type { EmailTemplates } from './adapters/templates.ts';
 import { createAntivirus } from './adapters/antivirus.ts';
 import { createFileChecker, type FileChecker } from './adapters/file-checker.ts';
 import { createStorage, type Storage } from './adapters/storage.ts';
+import { createDuckdbTables } from './adapters/tables-duckdb.ts';
 import { createMailer, type Mailer } from './adapters/mailer.ts';
 import { createPaymentSync, type PaymentSync } from './activities/checkout/sync.ts';
 import { createSlots } from './activities/lib/slots.ts';
@@ -90,6 +91,8 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     mailer,
     storage,
     checker: overrides.checker ?? createFileChecker({ antivirus: createAntivirus({ url: config.files.antivirusUrl }) }),
+    tables: createDuckdbTables({ folder: config.files.workDir }),
+    transforms: { chunkBytes: config.files.transformChunkBytes, quotaBytes: config.files.quotaBytes },
     slots: createSlots(availableParallelism()),
     from: config.mail.from,
     publicUrl: config.http.publicUrl,

@@ -155,6 +155,17 @@ export const settingsSchema = z.object({
     unset: '24h',
     unit: 'duration',
   }),
+  TRANSFORM_CHUNK_BYTES: setting(wholeNumber(64 * 1024, 1024 * MEBIBYTE_BYTES), {
+    group: 'Files',
+    description: 'How much of a table is transformed at a time: at most so much is done again after a crash.',
+    unset: '67108864',
+    unit: 'bytes',
+  }),
+  WORK_DIR: setting(text, {
+    group: 'Files',
+    description: 'Folder for what work needs while it lasts, on a local disk.',
+    unset: 'work in DATA_DIR',
+  }),
   EGRESS_TARGETS: setting(egressTargets, {
     group: 'Outside',
     description:

@@ -28,6 +28,13 @@ const CHECKS: Checks = {
   },
   Download: async (output) => assert.match(output, /^id,name\n1,Ada\n2,Grace$/m),
   'Check again': async (output) => assert.match(output, /"status":"succeeded".*"state":"ready"/),
+  'Make another table': async (output) => {
+    const [, id] = /"id":"([^"]+)"/.exec(output) ?? assert.fail(output);
+    await holds(async () => {
+      const { status, result } = (await howTo.product().call('GET', `/v1/operations/${id}`)).body;
+      assert.deepEqual([status, result?.rows, result?.rejected], ['succeeded', 2, 0]);
+    });
+  },
   'With the temporal CLI': async (output) => assert.match(output, /WorkflowExecutionCompleted/),
   Delete: async (output) => assert.deepEqual(output.split('\n'), ['204', '404']),
 };

@@ -50,6 +50,8 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   file: { personal: true, keeps: 'until it is deleted; then its id stays', onErasure: 'bytes are deleted, name and metadata are emptied' },
   upload: { personal: true, keeps: 'until its file is deleted', onErasure: 'row is deleted with the file’s bytes' },
   file_usage: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
+  file_transform: { personal: false, keeps: 'until the transform has ended', onErasure: 'nothing: gone by then' },
+  file_transform_chunk: { personal: false, keeps: 'until the transform has ended', onErasure: 'nothing: gone by then' },
   file_secret: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
   rate_count: { personal: true, keeps: 'addresses that asked without a key, for some minutes', onErasure: 'nothing: gone by then' },
   migration: { personal: false, keeps: 'for ever', onErasure: 'nothing' },

@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import { OrderInput, OrderResult, OrderCapture, RefundInput, RefundResult } from './checkout/orders.ts';
 import * as email from './email.ts';
 import * as processing from './files/processing.ts';
+import * as transform from './files/transform.ts';
 import { endingOfEmail } from './email-recipients.ts';
 import type { Feature } from './features.ts';
 import { ORDER_SIGNALS } from './pure/checkout.ts';
@@ -138,6 +139,21 @@ export const KINDS = {
     scopes: { start: 'files:write', read: 'files:read' },
     example: { fileId: '019ab6a0-7c00-7000-8000-000000000001' },
     resource: (_rootId, input: processing.FileProcessingInput) => `/v1/files/${input.fileId}`,
+    signals: {},
+  },
+  fileTransform: {
+    name: 'fileTransform',
+    feature: 'files',
+    title: 'Another table made of a table',
+    content: transform.FileTransformInput,
+    check: transform.checkTransform,
+    result: transform.FileTransformResult,
+    workflow: 'fileTransform',
+    queue: 'files',
+    unit: 'bytes',
+    scopes: { start: 'files:write', read: 'files:read' },
+    example: { fileId: '019ab6a0-7c00-7000-8000-000000000001', to: { format: 'parquet' } },
+    resource: (_rootId, input: transform.FileTransformInput) => `/v1/files/${input.fileId}`,
     signals: {},
   },
 } as const satisfies Readonly<Record<string, Kind>>;

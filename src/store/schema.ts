@@ -1,9 +1,15 @@
 import type { ColumnType, JSONColumnType } from 'kysely';
-import type { FileChecks, FileReason } from '../contracts/files/file.ts';
-import type { FileStateName } from '../contracts/pure/files.ts';
 import type { EffectState } from '../contracts/kinds.ts';
 import type { OperationError, OperationStatus } from '../contracts/pure/operations.ts';
 import type { CheckoutTables } from './checkout/schema.ts';
+import type {
+  FileSecretTable,
+  FileTable,
+  FileTransformChunkTable,
+  FileTransformTable,
+  FileUsageTable,
+  UploadTable,
+} from './files/schema.ts';
 
 /** One target of `notify`, with the mail to it as far as it is known before the operation has ended. */
 export interface StoredNotice {
@@ -38,13 +44,15 @@ export interface Database extends CheckoutTables {
   upload: UploadTable;
   file_usage: FileUsageTable;
   file_secret: FileSecretTable;
+  file_transform: FileTransformTable;
+  file_transform_chunk: FileTransformChunkTable;
   rate_count: RateCountTable;
   email_route: EmailRouteTable;
 }
 
-type Json<T> = ColumnType<T, string, string>;
-type NullableJson<T> = ColumnType<T | null, string | null | undefined, string | null>;
-type JsonRecord = Readonly<Record<string, unknown>>;
+export type Json<T> = ColumnType<T, string, string>;
+export type NullableJson<T> = ColumnType<T | null, string | null | undefined, string | null>;
+export type JsonRecord = Readonly<Record<string, unknown>>;
 
 interface RateCountTable {
   bucket: string;
@@ -266,57 +274,6 @@ interface EmailAttachmentTable {
   tenant_id: string;
   sha256: string;
   content: Buffer;
-  created_at: Date;
-}
-
-export interface FileTable {
-  id: string;
-  tenant_id: string;
-  state: FileStateName;
-  name: string | null;
-  declared_type: string | null;
-  media_type: string | null;
-  size_bytes: number | null;
-  sha256: string | null;
-  object_name: string | null;
-  source: string | null;
-  reasons: ColumnType<readonly FileReason[], string | undefined, string>;
-  checks: NullableJson<FileChecks>;
-  reserved_bytes: ColumnType<number, number | undefined, number>;
-  owner_subject: string | null;
-  created_by: string;
-  metadata: Json<JsonRecord>;
-  start_fields: Json<JsonRecord>;
-  operation_id: string | null;
-  created_at: Date;
-  updated_at: Date;
-}
-
-export interface UploadTable {
-  id: string;
-  tenant_id: string;
-  state: 'open' | 'complete' | 'terminated' | 'expired';
-  offset_bytes: ColumnType<number, number | undefined, number>;
-  length_bytes: number | null;
-  metadata: string | null;
-  segments: ColumnType<readonly { readonly epoch: number; readonly firstByte: number }[], string | undefined, string>;
-  lock: string | null;
-  lock_until: Date | null;
-  release_asked: ColumnType<boolean, boolean | undefined, boolean>;
-  sha256: string | null;
-  expires_at: Date;
-  created_at: Date;
-  updated_at: Date;
-}
-
-interface FileUsageTable {
-  tenant_id: string;
-  bytes: ColumnType<number, number | undefined, number>;
-}
-
-interface FileSecretTable {
-  tenant_id: string;
-  secret: Buffer;
   created_at: Date;
 }
 

@@ -4,5 +4,6 @@ export { refund } from './checkout/refund.ts';
 export { email } from './email.ts';
 export { fileProcessing } from './files/processing.ts';
 export { fileRemoval } from './files/removal.ts';
+export { fileTransform } from './files/transform.ts';
 export { upload } from './files/upload.ts';
 export { warmUp } from './warm-up.ts';

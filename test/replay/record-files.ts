@@ -97,3 +97,21 @@ test('an upload that came to its end', async () => {
   if (answer.status !== 204) throw new Error(answer.text);
   await record(workflowId, 'upload/complete');
 });
+
+test('a table transformed', async () => {
+  const { id, fileId } = await start('a,b\n1,2\n', 'a.csv');
+  await world.ends(id, 'succeeded');
+  const answer = await world.raw('POST', `/v1/files/${fileId}/transforms`);
+  const row = await world.core().deps.store.operations.get(world.tenantId(), answer.body.id);
+  await world.ends(answer.body.id, 'succeeded');
+  await record(row?.workflow_id ?? '', 'fileTransform/ready');
+});
+
+test('a table that is none', async () => {
+  const { id, fileId } = await start('[1]\n', 'a.jsonl');
+  await world.ends(id, 'succeeded');
+  const answer = await world.raw('POST', `/v1/files/${fileId}/transforms`);
+  const row = await world.core().deps.store.operations.get(world.tenantId(), answer.body.id);
+  await world.ends(answer.body.id, 'failed');
+  await record(row?.workflow_id ?? '', 'fileTransform/failed');
+});

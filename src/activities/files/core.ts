@@ -15,6 +15,10 @@ export interface FileToProcess {
   readonly expiresAtMs?: number;
 }
 
+export interface TransformToDo {
+  readonly expiresAtMs?: number;
+}
+
 export interface FileRequest {
   readonly run: RunRef;
   readonly fileId: string;
@@ -40,6 +44,15 @@ export function createFileCore({ store }: FileCoreDeps) {
       return { opened: true, value: { fileId, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) } };
     },
 
+    /** Opens the operation that makes a table of another. */
+    async openTransform(run: RunRef): Promise<Opened<TransformToDo>> {
+      const opened = await store.lifecycle.open(run);
+      if (!opened.opened) return opened;
+      const row = await store.operations.get(run.tenantId, run.operationId);
+      const expiresAtMs = row?.expires_at?.getTime();
+      return { opened: true, value: expiresAtMs === undefined ? {} : { expiresAtMs } };
+    },
+
     /** The file is ready, or in quarantine. */
     async settleFile({ run, fileId, verdict }: SettleRequest) {
       if (!(await store.files.processing.settle({ run, fileId }, verdict))) throw fileGone();
@@ -61,4 +74,9 @@ export function fileGone(): ApplicationFailure {
     nonRetryable: true,
     category: 'BENIGN',
   });
+}
+
+/** Where the bytes of a file of ours are. */
+export function objectNameOf({ tenantId, fileId }: Pick<FileRef, 'tenantId' | 'fileId'>): string {
+  return `files/${tenantId}/${fileId}`;
 }

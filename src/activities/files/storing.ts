@@ -8,7 +8,7 @@ import type { Store } from '../../store/index.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
 import { createProgress, type ProgressReporter } from '../lib/progress.ts';
 import type { Slots } from '../lib/slots.ts';
-import { type FileRequest, fileGone } from './core.ts';
+import { type FileRequest, fileGone, objectNameOf } from './core.ts';
 
 export interface FileStoringDeps {
   readonly store: Store;
@@ -103,8 +103,4 @@ async function* counted(source: AsyncIterable<Uint8Array>, progress: ProgressRep
     doneBytes += chunk.byteLength;
     await progress.report(doneBytes);
   }
-}
-
-function objectNameOf({ tenantId, fileId }: Pick<FileRef, 'tenantId' | 'fileId'>): string {
-  return `files/${tenantId}/${fileId}`;
 }

@@ -5,14 +5,15 @@ import { sees } from '../lib/visibility.ts';
 import { createFileRoute } from './create.ts';
 import { fileRoutes } from './files.ts';
 import { createRunningHashes } from './running-hashes.ts';
+import { prepareTransform, transformRoutes } from './transforms.ts';
 import { uploadRoutes } from './uploads.ts';
 
 export const filesApi: FeatureApi = {
   routes(ctx) {
     const parts = { ctx, hashes: createRunningHashes() };
-    return [...uploadRoutes(parts), createFileRoute(parts), ...fileRoutes(ctx)];
+    return [...uploadRoutes(parts), createFileRoute(parts), ...fileRoutes(ctx), ...transformRoutes(ctx)];
   },
-  prepare: { fileProcessing: prepareProcessing },
+  prepare: { fileProcessing: prepareProcessing, fileTransform: prepareTransform },
 };
 
 /** A file can be checked again, when there is one with all its bytes. */

@@ -1,6 +1,8 @@
+import { createMadeFilesStore } from './made.ts';
 import { createProcessingStore } from './processing.ts';
 import { createFileRecords } from './records.ts';
 import { createRemovalStore } from './removal.ts';
+import { createTransformsStore } from './transforms.ts';
 import { createUploadsStore, type FileParts } from './uploads.ts';
 
 /** Files from their first byte to their removal. */
@@ -10,5 +12,7 @@ export function createFilesStore(parts: FileParts) {
     uploads: createUploadsStore(parts),
     processing: createProcessingStore(parts),
     removal: createRemovalStore(parts),
+    transforms: createTransformsStore(parts),
+    made: createMadeFilesStore(parts),
   };
 }

@@ -3,7 +3,8 @@ import { type Kysely, type Selectable, sql } from 'kysely';
 import type { FileStateName } from '../../contracts/pure/files.ts';
 import { withTenant } from '../database.ts';
 import type { PageRequest } from '../operations.ts';
-import type { Database, FileTable, UploadTable } from '../schema.ts';
+import type { Database } from '../schema.ts';
+import type { FileTable, UploadTable } from './schema.ts';
 
 const SECRET_BYTES = 32;
 

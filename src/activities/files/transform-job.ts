@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Storage } from '../../adapters/storage.ts';
+import type { TablePlan, Tables } from '../../adapters/tables.ts';
+import type { FileTransformInput } from '../../contracts/files/transform.ts';
+import type { RunRef } from '../../contracts/pure/operations.ts';
+import type { FileRow } from '../../store/files/records.ts';
+import type { TransformChunkRow, TransformRow } from '../../store/files/transforms.ts';
+import type { Store } from '../../store/index.ts';
+import type { Slots } from '../lib/slots.ts';
+import { fileGone } from './core.ts';
+
+export interface FileTransformDeps {
+  readonly store: Store;
+  readonly storage: Storage;
+  readonly slots: Slots;
+  readonly tables: Tables;
+  readonly transforms: {
+    readonly chunkBytes: number;
+    readonly quotaBytes: number;
+  };
+}
+
+/** What a step works on. */
+export interface TransformJob {
+  readonly run: RunRef;
+  readonly input: FileTransformInput;
+  readonly file: FileRow & { readonly object_name: string };
+  readonly transform: TransformRow;
+  /** In order, without gaps. */
+  readonly chunks: readonly TransformChunkRow[];
+}
+
+/** Between and in steps: what a cancel broke off fails as Temporal wants it to, and what the table is at fault for is never tried again. */
+export async function orCancelled<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  try {
+    return await work(context.cancellationSignal);
+  } catch (error) {
+    if (context.cancellationSignal.aborted) await context.cancelled;
+    if (error instanceof Error && error.name === 'TableError') throw rejected(error.message);
+    throw error;
+  }
+}
+
+export function rejected(message: string): ApplicationFailure {
+  return ApplicationFailure.create({ message, type: 'Rejected', nonRetryable: true, category: 'BENIGN' });
+}
+
+export async function loadJob({ store }: Pick<FileTransformDeps, 'store'>, run: RunRef): Promise<TransformJob> {
+  const operation = await store.operations.get(run.tenantId, run.operationId);
+  if (operation === undefined) throw ApplicationFailure.nonRetryable('The operation does not exist.', 'NotOpen');
+  // Checked against the kind's schema when it was accepted.
+  const input = operation.input as FileTransformInput;
+  const file = await store.files.get(run.tenantId, input.fileId);
+  if (file?.state !== 'ready' || file.object_name === null) throw fileGone();
+  const digest = createHash('sha256').update(JSON.stringify(input)).digest('hex');
+  const { transform, chunks } = await store.files.transforms.begin(run, digest);
+  return { run, input, file: { ...file, object_name: file.object_name }, transform, chunks };
+}
+
+/** How the input is read, as it was found out once. */
+export function planOf({ plan }: TransformRow): TablePlan | undefined {
+  return plan === null ? undefined : (plan as unknown as TablePlan);
+}

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createGzip, createZstdCompress } from 'node:zlib';
+import { Readable } from 'node:stream';
+import type { OutputFormat, OutputPart, TableColumn, Tables, TableWork } from './tables.ts';
+import { convertCsv } from './tables/csv.ts';
+import { cutChunks } from './tables/cut.ts';
+import { inspectTable } from './tables/inspect.ts';
+import { convertJsonl } from './tables/jsonl.ts';
+import { joinParquet } from './tables/parquet-join.ts';
+import { profileTable } from './tables/profile.ts';
+import { Session } from './tables/session.ts';
+import { copyOptions, named, quoted } from './tables/sql.ts';
+
+/** DuckDB in this process, each piece of work in an instance and a folder of its own. */
+export function createDuckdbTables({ folder }: { /** Where those folders are made. */ readonly folder: string }): Tables {
+  let swept: Promise<void> | undefined;
+  return {
+    async open({ threads }) {
+      swept ??= sweepDead(folder);
+      await swept;
+      return workOf(await Session.open(join(folder, `${process.pid}-${randomUUID()}`), threads));
+    },
+    join: joinParts,
+  };
+}
+
+/** What killed processes left. */
+async function sweepDead(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(folder)) {
+    const pid = Number(/^(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]);
+    if (Number.isSafeInteger(pid) && !isAlive(pid)) await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+function workOf(session: Session): TableWork {
+  return {
+    inspect: (open, wish, signal) => inspectTable(session, { open, wish }, signal),
+    cut: (request) => cutChunks(request, session.pathOf('chunk')),
+    convert: (request) => (request.plan.dialect.format === 'jsonl' ? convertJsonl(session, request) : convertCsv(session, request)),
+    async empty({ columns, to, signal }) {
+      const path = session.pathOf('part');
+      const nothing = columns.map(({ name, type }) => `NULL::${type} AS ${named(name)}`).join(', ');
+      await session.rows(`COPY (SELECT ${nothing} LIMIT 0) TO ${quoted(path)} ${copyOptions(to)}`, signal);
+      return path;
+    },
+    profile: (request) => profileTable(session, request),
+    pathOf: (name) => session.pathOf(name),
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  };
+}
+
+/** Texts are joined as they are, packed ones too: a reader unpacks one member after the other. */
+async function* joinParts(parts: readonly OutputPart[], to: OutputFormat, columns: readonly TableColumn[]): AsyncGenerator<Uint8Array> {
+  if (to.format === 'parquet') return yield* joinParquet(parts);
+  if (to.format === 'csv') yield* packed(`${columns.map(({ name }) => csvField(name)).join(',')}\n`, to);
+  for (const part of parts) yield* part.read();
+}
+
+async function* packed(text: string, { compression }: OutputFormat): AsyncGenerator<Uint8Array> {
+  const source = Readable.from([Buffer.from(text)]);
+  if (compression === 'none') yield* source;
+  else yield* source.pipe(compression === 'gzip' ? createGzip() : createZstdCompress());
+}
+
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

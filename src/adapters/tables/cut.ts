@@ -1,0 +1,228 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { RecordScanner } from '../record-scanner.ts';
+import type { CutChunk, CutRequest, OpenInput, Reject } from '../tables.ts';
+
+/** A longer record is not in the output. */
+export const MAX_RECORD_BYTES = 2 * 1024 * 1024;
+/** A record that does not end within this much is taken for one whose quote was never closed. */
+const MAX_SEARCH_BYTES = 64 * 1024 * 1024;
+const TEXT_BYTES = 200;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+
+interface Place {
+  readonly byte: number;
+  readonly line: number;
+}
+
+/** Cuts at ends of records only, however long quoted fields are, in as much memory as the longest record takes. */
+export async function* cutChunks(request: CutRequest, path: string): AsyncGenerator<CutChunk, void> {
+  let place: Place = { byte: request.firstByte, line: request.firstLine };
+  const cutter = new Cutter(request, place);
+  const file = await open(path, 'w+');
+  try {
+    for (;;) {
+      const chunk = await cutter.next(file, path);
+      yield chunk;
+      place = { byte: chunk.endByte, line: chunk.endLine };
+      if (chunk.isLast) return;
+    }
+  } finally {
+    await file.close();
+    await cutter.close();
+  }
+}
+
+/** Where the input stands, with what was read of it and belongs to the next chunk. */
+class Cutter {
+  readonly #request: CutRequest;
+  #input: AsyncIterator<Uint8Array>;
+  #scanner: RecordScanner;
+  /** Where the scanner began. */
+  #start: Place;
+  /** Bytes since the end of the last whole record that is in a chunk. */
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  /** Read, but not yet taken. */
+  #unread: Buffer | undefined;
+  #isOver = false;
+
+  constructor(request: CutRequest, start: Place) {
+    this.#request = request;
+    this.#start = start;
+    this.#input = inputAt(request.open, start.byte);
+    this.#scanner = scannerOf(request);
+  }
+
+  async next(file: FileHandle, path: string): Promise<CutChunk> {
+    const first = this.#recordEnd();
+    const rejects: Reject[] = [];
+    let written = 0;
+    const write = async (bytes: Buffer): Promise<void> => {
+      for (let done = 0; done < bytes.length;) done += (await file.write(bytes, done, bytes.length - done, written + done)).bytesWritten;
+      written += bytes.length;
+    };
+    await this.#writeWhole(write);
+    while (written < this.#request.chunkBytes) {
+      if (this.#pendingBytes > MAX_RECORD_BYTES) {
+        // A chunk has no holes, so that a place in it tells a place in the input.
+        if (written > 0) break;
+        rejects.push(await this.#skipRecord());
+        break;
+      }
+      if (!(await this.#read())) {
+        for (const piece of this.#pending) await write(piece);
+        this.#endAll();
+        break;
+      }
+      await this.#writeWhole(write);
+    }
+    await file.truncate(written);
+    const end = this.#recordEnd();
+    return {
+      path,
+      firstByte: first.byte,
+      endByte: end.byte,
+      firstLine: first.line,
+      endLine: end.line,
+      isLast: this.#isOver && this.#pendingBytes === 0,
+      rejects,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#input.return?.();
+  }
+
+  #recordEnd(): Place {
+    return { byte: this.#start.byte + this.#scanner.recordEnd, line: this.#start.line + this.#scanner.recordLines };
+  }
+
+  /** False at the end of the input. */
+  async #read(): Promise<boolean> {
+    const piece = await this.#nextPiece();
+    if (piece === undefined) return false;
+    // No more than a chunk takes, since the scanner tells but the last end of a record.
+    const taken = piece.subarray(0, Math.max(1, this.#request.chunkBytes));
+    this.#unread = piece.subarray(taken.length);
+    this.#take(taken);
+    return true;
+  }
+
+  async #nextPiece(): Promise<Buffer | undefined> {
+    const unread = this.#unread;
+    this.#unread = undefined;
+    if (unread !== undefined && unread.length > 0) return unread;
+    const { value, done } = await this.#input.next();
+    if (done !== true) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    this.#isOver = true;
+    return undefined;
+  }
+
+  #take(bytes: Buffer): void {
+    this.#scanner.take(bytes);
+    this.#pending.push(bytes);
+    this.#pendingBytes += bytes.length;
+  }
+
+  /** Writes what is pending of whole records. */
+  async #writeWhole(write: (bytes: Buffer) => Promise<void>): Promise<void> {
+    const keep = this.#scanner.offset - this.#scanner.recordEnd;
+    let whole = this.#pendingBytes - keep;
+    if (whole <= 0) return;
+    const rest: Buffer[] = [];
+    for (const piece of this.#pending) {
+      const part = piece.subarray(0, Math.max(0, whole));
+      if (part.length > 0) await write(part);
+      if (part.length < piece.length) rest.push(piece.subarray(part.length));
+      whole -= part.length;
+    }
+    this.#pending = rest;
+    this.#pendingBytes = keep;
+  }
+
+  /** The last record may have no end of a line. */
+  #endAll(): void {
+    const { offset, lines } = this.#scanner;
+    this.#scanner.recordEnd = offset;
+    this.#scanner.recordLines = lines;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
+
+  /** Goes on after the record that is too long, or, when it seems never to end, after its first line. */
+  async #skipRecord(): Promise<Reject> {
+    const from = this.#recordEnd();
+    const head = Buffer.concat(this.#pending);
+    const reject: Reject = {
+      line: from.line,
+      code: 'record_too_long',
+      message: `The record is longer than ${MAX_RECORD_BYTES} bytes, or a quote in it is never closed.`,
+      text: head.toString('utf8', 0, TEXT_BYTES),
+    };
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (!(await this.#findEnd(head.length))) await this.#restartAfterLine(from, head);
+    return reject;
+  }
+
+  /** Goes on to the end of the record and no further. False: it has none, as far as anybody looks. */
+  async #findEnd(searchedBytes: number): Promise<boolean> {
+    const begin = this.#scanner.recordEnd;
+    for (let searched = searchedBytes; searched <= MAX_SEARCH_BYTES;) {
+      const piece = await this.#nextPiece();
+      if (piece === undefined) return false;
+      searched += piece.length;
+      for (let at = 0; at < piece.length;) {
+        const end = endOfLine(piece, at);
+        this.#scanner.take(piece.subarray(at, end));
+        at = end;
+        if (this.#scanner.recordEnd === begin) continue;
+        const rest = this.#scanner.offset - this.#scanner.recordEnd;
+        this.#pending = [piece.subarray(at - rest, at)];
+        this.#pendingBytes = rest;
+        this.#unread = piece.subarray(at);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  async #restartAfterLine(from: Place, head: Buffer): Promise<void> {
+    await this.close();
+    const end = head.indexOf(NEWLINE);
+    this.#start = end === -1 ? await afterLine(this.#request.open, from) : { byte: from.byte + end + 1, line: from.line + 1 };
+    this.#scanner = scannerOf(this.#request);
+    this.#input = inputAt(this.#request.open, this.#start.byte);
+    this.#isOver = false;
+    this.#unread = undefined;
+  }
+}
+
+/** After the next LF, or the byte after the next CR: whether that ends a line, only what follows tells. */
+function endOfLine(bytes: Buffer, from: number): number {
+  for (let at = from; at < bytes.length; at += 1) {
+    if (bytes[at] === NEWLINE) return at + 1;
+    if (bytes[at] === RETURN) return Math.min(bytes.length, at + 2);
+  }
+  return bytes.length;
+}
+
+async function afterLine(openInput: OpenInput, from: Place): Promise<Place> {
+  let byte = from.byte;
+  for await (const piece of openInput(from.byte)) {
+    const end = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).indexOf(NEWLINE);
+    if (end !== -1) return { byte: byte + end + 1, line: from.line + 1 };
+    byte += piece.length;
+  }
+  return { byte, line: from.line + 1 };
+}
+
+function inputAt(openInput: OpenInput, byte: number): AsyncIterator<Uint8Array> {
+  return openInput(byte)[Symbol.asyncIterator]();
+}
+
+function scannerOf({ plan: { dialect } }: CutRequest): RecordScanner {
+  if (dialect.format === 'jsonl') return new RecordScanner({});
+  return new RecordScanner({ quote: 0x22, delimiters: [dialect.delimiter.charCodeAt(0)] });
+}

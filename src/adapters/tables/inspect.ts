@@ -1,0 +1,119 @@
+import { type OpenInput, type TableColumn, TableError, type TablePlan, type TableWish } from '../tables.ts';
+import { cutChunks } from './cut.ts';
+import { columnNames, fieldsOf, firstRecords, guessDelimiter } from './header.ts';
+import { filterLines } from './json-lines.ts';
+import { endLinesAlike } from './line-ends.ts';
+import type { Session } from './session.ts';
+import { columnList, named, quoted } from './sql.ts';
+
+const SAMPLE_BYTES = 8 * 1024 * 1024;
+const SAMPLE_ROWS = 20_480;
+const MAX_COLUMNS = 2_000;
+
+/** Types of texts, the narrowest first: all values of the sample must have the form and be one. Leading zeros make no number of a code. */
+const TEXT_TYPES: readonly { readonly type: string; readonly form: string }[] = [
+  { type: 'BOOLEAN', form: '(?i)(true|false)' },
+  { type: 'BIGINT', form: '[+-]?(0|[1-9][0-9]{0,18})' },
+  { type: 'DOUBLE', form: '[+-]?(0|[1-9][0-9]*)?(\\.[0-9]+)?([eE][+-]?[0-9]{1,3})?' },
+  { type: 'DATE', form: '[0-9]{4}-[0-9]{2}-[0-9]{2}' },
+  { type: 'TIME', form: '[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,6})?' },
+  { type: 'TIMESTAMP', form: '[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?' },
+  { type: 'TIMESTAMPTZ', form: '[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)' },
+];
+
+interface Asked {
+  readonly open: OpenInput;
+  readonly wish: TableWish;
+}
+
+/** Reads the beginning of a table, and decides how all of it is read. */
+export async function inspectTable(session: Session, { open: openInput, wish }: Asked, signal: AbortSignal): Promise<TablePlan> {
+  const start = { firstByte: 0, firstLine: 1 };
+  if (wish.format === 'jsonl') {
+    const plan = { dialect: { format: 'jsonl' as const, delimiter: ',' }, columns: [], ...start };
+    const path = await sample(session, openInput, plan);
+    return { ...plan, columns: wish.columns ?? (await jsonColumns(session, path, signal)) };
+  }
+  const head = await headOf(openInput);
+  const delimiter = wish.delimiter ?? (wish.format === 'tsv' ? '\t' : guessDelimiter(head));
+  const [first] = firstRecords(head, delimiter);
+  if (first === undefined) throw new TableError('The table is empty.');
+  const fields = fieldsOf(first.text, delimiter);
+  if (fields.length > MAX_COLUMNS) throw new TableError(`The table has more than ${MAX_COLUMNS} columns.`);
+  const names = wish.hasHeader ? columnNames(fields) : fields.map((_, index) => `column${index}`);
+  if (wish.columns !== undefined && wish.columns.length !== names.length)
+    throw new TableError(`The table has ${names.length} columns, and ${wish.columns.length} were described.`);
+  const begin = wish.hasHeader ? { firstByte: first.endByte, firstLine: 1 + first.endLines } : start;
+  const plan = { dialect: { format: wish.format, delimiter }, columns: wish.columns ?? [], ...begin };
+  if (wish.columns !== undefined) return plan;
+  return { ...plan, columns: await textColumns(session, { path: await sample(session, openInput, plan), delimiter, names }, signal) };
+}
+
+async function headOf(openInput: OpenInput): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of openInput(0)) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes >= 256 * 1024) break;
+  }
+  const head = Buffer.concat(pieces);
+  // Only whole records count, unless there is but one.
+  const end = Math.max(head.lastIndexOf(0x0a), head.lastIndexOf(0x0d));
+  return bytes >= 256 * 1024 && end !== -1 ? head.subarray(0, end + 1) : head;
+}
+
+async function sample(session: Session, openInput: OpenInput, plan: TablePlan): Promise<string> {
+  const path = session.pathOf('sample');
+  for await (const _chunk of cutChunks(
+    { open: openInput, plan, firstByte: plan.firstByte, firstLine: plan.firstLine, chunkBytes: SAMPLE_BYTES },
+    path,
+  ))
+    break;
+  return path;
+}
+
+interface TextSample {
+  readonly path: string;
+  readonly delimiter: string;
+  readonly names: readonly string[];
+}
+
+async function textColumns(session: Session, { path, delimiter, names }: TextSample, signal: AbortSignal): Promise<readonly TableColumn[]> {
+  const columns = names.map((name) => ({ name, type: 'VARCHAR' }));
+  const read = (
+    from: string,
+  ): string => `CREATE OR REPLACE TEMP TABLE sample AS SELECT * FROM read_csv(${quoted(from)}, auto_detect = false, header = false,
+    delim = ${quoted(delimiter)}, quote = '"', escape = '"', columns = ${columnList(columns)}, ignore_errors = true) LIMIT ${SAMPLE_ROWS}`;
+  try {
+    await session.rows(read(path), signal);
+  } catch (error) {
+    if (!(error instanceof TableError)) throw error;
+    const alike = session.pathOf('alike');
+    await endLinesAlike(path, alike, { quote: 0x22, delimiters: [delimiter.charCodeAt(0)] });
+    await session.rows(read(alike), signal);
+  }
+  const fits = names.flatMap((name, index) =>
+    TEXT_TYPES.map(
+      ({ type, form }, sort) =>
+        `bool_and(regexp_full_match(${named(name)}, ${quoted(form)}) AND TRY_CAST(${named(name)} AS ${type}) IS NOT NULL) AS f${index}_${sort}`,
+    ),
+  );
+  const [found] = await session.rows(`SELECT ${fits.join(', ')} FROM sample`, signal);
+  await session.rows('DROP TABLE sample', signal);
+  return names.map((name, index) => ({
+    name,
+    type: TEXT_TYPES.find((_, sort) => found?.[`f${index}_${sort}`] === true)?.type ?? 'VARCHAR',
+  }));
+}
+
+async function jsonColumns(session: Session, path: string, signal: AbortSignal): Promise<readonly TableColumn[]> {
+  const filtered = session.pathOf('filtered');
+  const { lines } = await filterLines(path, filtered, 1);
+  if (lines.length === 0) throw new TableError('The beginning of the file has no line that is a JSON object.');
+  const options = `format = 'newline_delimited', sample_size = ${SAMPLE_ROWS}, map_inference_threshold = -1, field_appearance_threshold = 0, maximum_object_size = 16777216`;
+  const described = await session.rows(`DESCRIBE SELECT * FROM read_json(${quoted(filtered)}, ${options})`, signal);
+  if (described.length > MAX_COLUMNS) throw new TableError(`The objects have more than ${MAX_COLUMNS} fields.`);
+  if (described.length === 0) throw new TableError('The objects at the beginning of the file have no fields.');
+  return described.map((row) => ({ name: String(row['column_name']), type: String(row['column_type']) }));
+}

@@ -1,0 +1,92 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { TableError } from '../tables.ts';
+import { quoted } from './sql.ts';
+
+/** Its own count; buffers of files come on top, so that the whole stays below 512 MB. */
+const MEMORY_LIMIT = '384MB';
+const INTERRUPTED = /INTERRUPT/i;
+
+/** A value as rows of results have it. */
+export type Value = string | number | bigint | boolean | null;
+export type Row = Readonly<Record<string, Value>>;
+
+/** DuckDB, shut in: it reads and writes one folder, loads nothing, and takes no more settings. */
+export class Session implements AsyncDisposable {
+  readonly folder: string;
+  readonly #instance: DuckDBInstance;
+  readonly #connection: DuckDBConnection;
+
+  private constructor(folder: string, instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.folder = folder;
+    this.#instance = instance;
+    this.#connection = connection;
+  }
+
+  static async open(folder: string, threads: number): Promise<Session> {
+    const spill = join(folder, 'spill');
+    await mkdir(spill, { recursive: true, mode: 0o700 });
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: String(threads),
+      memory_limit: MEMORY_LIMIT,
+      temp_directory: spill,
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+      allow_community_extensions: 'false',
+    });
+    const connection = await instance.connect();
+    const session = new Session(folder, instance, connection);
+    await connection.run(`SET allowed_directories = [${quoted(`${folder}/`)}]`);
+    await connection.run(`SET TimeZone = 'UTC'`);
+    await connection.run('SET enable_external_access = false');
+    await connection.run('SET lock_configuration = true');
+    return session;
+  }
+
+  /**
+   * All rows of a statement; for those whose result is small.
+   * @throws {TableError} where the data is at fault
+   */
+  async rows(statement: string, signal: AbortSignal): Promise<readonly Row[]> {
+    const rows: Row[] = [];
+    for await (const row of this.stream(statement, signal)) rows.push(row);
+    return rows;
+  }
+
+  /** Rows as they come. */
+  async *stream(statement: string, signal: AbortSignal): AsyncGenerator<Row> {
+    signal.throwIfAborted();
+    const stop = (): void => this.#connection.interrupt();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const result = await this.#connection.stream(statement);
+      // Only plain values are asked for.
+      for await (const rows of result.yieldRowObjectJs()) yield* rows as unknown as readonly Row[];
+    } catch (error) {
+      signal.throwIfAborted();
+      throw explained(error);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  pathOf(name: string): string {
+    return join(this.folder, name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.closeSync();
+    this.#instance.closeSync();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Messages of the engine quote content and paths, so none of them is shown. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof TableError || INTERRUPTED.test(error.message)) return error;
+  const sort = /^[A-Z][A-Za-z -]+ Error/.exec(error.message)?.[0] ?? 'Error';
+  if (/^Out of Memory/i.test(sort)) return new TableError('The table needs more memory than there is for one.', { cause: error });
+  const isData = /^(?:Invalid Input|Conversion|Invalid|Binder|Out of Range)/i.test(sort);
+  return isData ? new TableError('The table can not be read as what it is said to be.', { cause: error }) : error;
+}

@@ -1,0 +1,118 @@
+import { sql } from 'kysely';
+import { uuidv7 } from 'uuidv7';
+import type { RunRef } from '../../contracts/pure/operations.ts';
+import { type Tx, withTenant } from '../database.ts';
+import type { FileParts } from './uploads.ts';
+
+/** A file that a transform has made. */
+export interface MadeFile {
+  readonly id: string;
+  readonly name: string;
+  readonly mediaType: string;
+  readonly objectName: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export interface PublishRequest {
+  readonly run: RunRef;
+  readonly files: readonly MadeFile[];
+  /** Of the file that was transformed; the new ones are the same user's. */
+  readonly ownerSubject: string | null;
+  readonly quotaBytes: number;
+}
+
+export type Published = 'published' | 'quota_exceeded';
+
+/** Files that were made here, not uploaded. */
+export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audit'>) {
+  /** Makes all files of a transform visible at once, with the event that tells of the first. Safe to repeat. */
+  async function publish({ run, files, ownerSubject, quotaBytes }: PublishRequest): Promise<Published> {
+    const now = new Date(run.nowMs);
+    try {
+      await withTenant(db, run.tenantId, async (tx) => {
+        for (const [index, file] of files.entries()) {
+          const isNew = await insertFile(tx, { run, file, ownerSubject, now });
+          if (!isNew) continue;
+          const { rows } = await sql<{
+            ok: boolean;
+          }>`select reserve_file_bytes(${run.tenantId}, ${file.id}, ${file.sizeBytes}, ${quotaBytes}) as ok`.execute(tx);
+          if (rows[0]?.ok !== true) throw new QuotaExceeded();
+          await audit.record(tx, { actor: 'workflow', tenantId: run.tenantId, at: now, action: 'file.made', target: `file/${file.id}` });
+          if (index > 0) continue;
+          const data = {
+            fileId: file.id,
+            operationId: run.operationId,
+            mediaType: file.mediaType,
+            sizeBytes: file.sizeBytes,
+            sha256: file.sha256,
+          };
+          await sql`insert into event (id, tenant_id, type, operation_id, data, created_at)
+            values (${uuidv7()}, ${run.tenantId}, 'file.ready', ${run.operationId}, ${JSON.stringify(data)}::jsonb, ${now})`.execute(tx);
+        }
+      });
+      return 'published';
+    } catch (error) {
+      if (error instanceof QuotaExceeded) return 'quota_exceeded';
+      throw error;
+    }
+  }
+
+  /** The work ended otherwise: files that it had made already are gone again. Gives the ids of all that it might have made. */
+  async function withdraw(run: RunRef): Promise<readonly string[]> {
+    return withTenant(db, run.tenantId, async (tx) => {
+      const row = await tx.selectFrom('file_transform').selectAll().where('id', '=', run.rootId).executeTakeFirst();
+      if (row === undefined) return [];
+      const ids = [row.output_id, row.rejects_id, row.profile_id, row.page_id];
+      const made = await tx
+        .updateTable('file')
+        .set({ state: 'deleted', name: null, declared_type: null, object_name: null, metadata: '{}', updated_at: new Date(run.nowMs) })
+        .where('id', 'in', ids)
+        .where('state', '<>', 'deleted')
+        .returning(['id', 'reserved_bytes'])
+        .execute();
+      for (const file of made) await sql`select reserve_file_bytes(${run.tenantId}, ${file.id}, ${-file.reserved_bytes}, 0)`.execute(tx);
+      return ids;
+    });
+  }
+
+  return { publish, withdraw };
+}
+
+class QuotaExceeded extends Error {}
+
+interface NewRow {
+  readonly run: RunRef;
+  readonly file: MadeFile;
+  readonly ownerSubject: string | null;
+  readonly now: Date;
+}
+
+async function insertFile(tx: Tx, { run, file, ownerSubject, now }: NewRow): Promise<boolean> {
+  const inserted = await tx
+    .insertInto('file')
+    .values({
+      id: file.id,
+      tenant_id: run.tenantId,
+      state: 'ready',
+      name: file.name,
+      declared_type: null,
+      media_type: file.mediaType,
+      size_bytes: file.sizeBytes,
+      sha256: file.sha256,
+      object_name: file.objectName,
+      source: null,
+      checks: JSON.stringify({ antivirus: { state: 'not_scanned', engine: 'made here' } }),
+      owner_subject: ownerSubject,
+      created_by: 'workflow',
+      metadata: '{}',
+      start_fields: '{}',
+      operation_id: run.operationId,
+      created_at: now,
+      updated_at: now,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id')
+    .executeTakeFirst();
+  return inserted !== undefined;
+}

@@ -1,0 +1,397 @@
+import assert from 'node:assert/strict';
+import { createReadStream } from 'node:fs';
+import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { DuckDBInstance } from '@duckdb/node-api';
+import type { OutputFormat, OutputPart, Reject, TablePlan, TableWish } from '../../src/adapters/tables.ts';
+import { createDuckdbTables } from '../../src/adapters/tables-duckdb.ts';
+
+const signal = new AbortController().signal;
+const PARQUET: OutputFormat = { format: 'parquet', compression: 'zstd' };
+const CSV: TableWish = { format: 'csv', hasHeader: true };
+
+interface Made {
+  readonly plan: TablePlan;
+  readonly path: string;
+  readonly rows: number;
+  readonly rejected: number;
+  readonly rejects: readonly Reject[];
+  readonly chunks: number;
+  readonly parts: number;
+}
+
+describe('tables: DuckDB', () => {
+  let folder: string;
+  let count = 0;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'nightshift-tables-'));
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  /** The whole way: cut into chunks of this size, converted one by one, put together. */
+  async function transform(
+    input: string | Buffer,
+    wish: TableWish,
+    options: { chunkBytes?: number; to?: OutputFormat } = {},
+  ): Promise<Made> {
+    const { chunkBytes = 64 * 1024 * 1024, to = PARQUET } = options;
+    count += 1;
+    const bytes = Buffer.from(input);
+    const tables = createDuckdbTables({ folder: join(folder, 'work') });
+    const paths: string[] = [];
+    const rejects: Reject[] = [];
+    let [rows, rejected, chunks] = [0, 0, 0];
+    const open = (firstByte: number) => piecesOf(bytes.subarray(firstByte));
+    await using work = await tables.open({ threads: 1 });
+    const plan = await work.inspect(open, wish, signal);
+    let place = { firstByte: plan.firstByte, firstLine: plan.firstLine };
+    for await (const chunk of work.cut({ open, plan, ...place, chunkBytes })) {
+      assert.deepEqual({ firstByte: chunk.firstByte, firstLine: chunk.firstLine }, place, 'chunks follow each other');
+      place = { firstByte: chunk.endByte, firstLine: chunk.endLine };
+      const converted = await work.convert({ chunk, plan, to, signal });
+      chunks += 1;
+      rows += converted.rows;
+      rejected += converted.rejected;
+      if (converted.rejectsPath !== undefined) rejects.push(...linesOf(await readFile(converted.rejectsPath, 'utf8')));
+      if (converted.path === undefined) continue;
+      const kept = join(folder, `part-${count}-${chunks}`);
+      await copyFile(converted.path, kept);
+      paths.push(kept);
+    }
+    assert.equal(place.firstByte, bytes.length, 'all of the input is in a chunk');
+    if (paths.length === 0 && to.format === 'parquet') paths.push(await work.empty({ columns: plan.columns, to, signal }));
+    const path = join(folder, `output-${count}`);
+    const parts = await Promise.all(paths.map(partOf));
+    await writeFile(path, tables.join(parts, to, plan.columns));
+    return { plan, path, rows, rejected, rejects, chunks, parts: parts.length };
+  }
+
+  it('makes of any table, in chunks of any size, what one go makes of it', async () => {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const { text, rejectedLines } = randomTable(seed);
+      const whole = await transform(text, CSV);
+      const columns = whole.plan.columns.map(({ name, type }) => `'${name}': '${type}'`).join(', ');
+      const oneGo = await query(
+        `SELECT * FROM read_csv('${await stored(text)}', auto_detect=false, header=true, delim=',', quote='"', escape='"', columns={${columns}}, ignore_errors=true)`,
+      );
+      assert.deepEqual(await query(`SELECT * FROM read_parquet('${whole.path}')`), oneGo, `seed ${seed}`);
+      assert.deepEqual([...new Set(whole.rejects.map(({ line }) => line))], rejectedLines, `seed ${seed}`);
+      assert.equal(whole.rejected, rejectedLines.length, `seed ${seed}`);
+      for (const chunkBytes of [80, 1000]) {
+        const cut = await transform(text, CSV, { chunkBytes });
+        assert.deepEqual(await query(`SELECT * FROM read_parquet('${cut.path}')`), oneGo, `seed ${seed}, ${chunkBytes}`);
+        assert.deepEqual(cut.rejects, whole.rejects, `seed ${seed}, ${chunkBytes}`);
+        assert.equal(cut.rejected, whole.rejected);
+      }
+    }
+  });
+
+  it('tells the line, the column and the reason of each record that it could not take', async () => {
+    const good = '1,Ada,1.5\n2,"Grace\nHopper",2\n';
+    const wish: TableWish = {
+      ...CSV,
+      columns: [
+        { name: 'id', type: 'BIGINT' },
+        { name: 'name', type: 'VARCHAR' },
+        { name: 'n', type: 'DOUBLE' },
+      ],
+    };
+    const input = Buffer.concat([
+      Buffer.from(`id,name,n\n${good}\n\nx,bad id,3\n4,"no\nn"\n5,too,6,many\n7,"quote" after,7\n8,"ok",8\n9,Jos`),
+      Buffer.from([0xe9]),
+      Buffer.from(',9\n10,y,z\n11,"ok"" too",11\n'),
+    ]);
+    const { rejects, rows, rejected } = await transform(input, wish, { chunkBytes: 30 });
+    assert.deepEqual(
+      rejects.map(({ line, column, code }) => [line, column, code]),
+      [
+        [7, 'id', 'wrong_type'],
+        [8, 'n', 'missing_columns'],
+        [10, undefined, 'too_many_columns'],
+        [11, 'name', 'bad_quotes'],
+        [13, 'name', 'invalid_encoding'],
+        [14, 'n', 'wrong_type'],
+      ],
+    );
+    assert.equal(rejects[0]?.text, 'x,bad id,3');
+    assert.deepEqual([rows, rejected], [4, 6]);
+  });
+
+  it('goes on after a quote that is never closed, and after records that are too long', async () => {
+    const long = 'x'.repeat(3 * 1024 * 1024);
+    const rows = Array.from({ length: 50_000 }, (_, index) => `${index},row ${index}\n`).join('');
+    const closed = await transform(`id,name\n1,a\n2,"${long}"\n3,c\n`, CSV);
+    assert.deepEqual([closed.rows, closed.rejects.map(({ line, code }) => [line, code])], [2, [[3, 'record_too_long']]]);
+    const open = await transform(`id,name\n1,a\n2,"never closed\n${rows.repeat(4)}`, CSV);
+    assert.deepEqual(
+      [open.rows, open.rejected, open.rejects.map(({ line, code }) => [line, code])],
+      [200_001, 1, [[3, 'record_too_long']]],
+    );
+  });
+
+  it('takes any end of lines, also mixed ones, and a record that ends with the file', async () => {
+    for (const end of ['\n', '\r\n', '\r']) {
+      const { rows, rejects } = await transform(
+        `id,name${end}1,a${end}${end}2,"b${end}b"${end}x,c${end}4,d`,
+        {
+          ...CSV,
+          columns: [
+            { name: 'id', type: 'BIGINT' },
+            { name: 'name', type: 'VARCHAR' },
+          ],
+        },
+        { chunkBytes: 3 },
+      );
+      assert.deepEqual([rows, rejects.map(({ line }) => line)], [3, [end === '\r' ? 5 : 6]], JSON.stringify(end));
+    }
+    const { rows } = await transform('id,name\r\n1,a\n2,b\r3,c\r\n4,d\n', CSV);
+    assert.equal(rows, 4);
+  });
+
+  it('finds types that hold, and leaves codes with leading zeros texts', async () => {
+    const head = 'b,i,d,date,time,at,zone,code,text,empty\n';
+    const { plan } = await transform(
+      `${head}true,1,1.5,2026-01-31,10:00:00,2026-01-31 10:00,2026-01-31T10:00:00Z,007,x,\nFalse,-2,1e3,2026-02-28,23:59:59.5,2026-01-31T10:00:01.5,2026-01-31T10:00:00+02:00,123,1,\n`,
+      CSV,
+    );
+    assert.deepEqual(
+      plan.columns.map(({ type }) => type),
+      ['BOOLEAN', 'BIGINT', 'DOUBLE', 'DATE', 'TIME', 'TIMESTAMP', 'TIMESTAMPTZ', 'VARCHAR', 'VARCHAR', 'VARCHAR'],
+    );
+  });
+
+  it('finds the delimiter, and makes names of columns unique', async () => {
+    for (const delimiter of [',', ';', '\t', '|']) {
+      const { plan, rows } = await transform(['a', 'A', '', '"x,y"'].join(delimiter) + `\n${['1', '2', '3', '4'].join(delimiter)}\n`, CSV);
+      assert.deepEqual(
+        [plan.dialect.delimiter, plan.columns.map(({ name }) => name), rows],
+        [delimiter, ['a', 'A_1', 'column2', 'x,y'], 1],
+      );
+    }
+    const { plan, rows } = await transform('1\t"a\tb"\n2\tc\n', { format: 'tsv', hasHeader: false });
+    assert.deepEqual([plan.columns.map(({ name }) => name), rows], [['column0', 'column1'], 2]);
+  });
+
+  it('reads JSON lines, and tells which it could not take', async () => {
+    const lines = [
+      '{"id":1,"name":"Ada","tags":["a","b"],"at":{"x":1}}',
+      '',
+      '{"id":"no","name":"x"}',
+      '[1,2]',
+      '{"id":2,"name":null}',
+      '{broken',
+      '{"id":3,"name":"half \\ud800"}',
+      '{"id":4,"na/me~":"y","name":5}',
+    ];
+    const wish: TableWish = {
+      format: 'jsonl',
+      hasHeader: false,
+      columns: [
+        { name: 'id', type: 'BIGINT' },
+        { name: 'name', type: 'VARCHAR' },
+        { name: 'na/me~', type: 'VARCHAR' },
+      ],
+    };
+    for (const chunkBytes of [1, 60, 10_000]) {
+      const { path, rejects, rows } = await transform(lines.join('\n'), wish, { chunkBytes });
+      assert.deepEqual(
+        rejects.map(({ line, column, code }) => [line, column, code]),
+        [
+          [3, 'id', 'wrong_type'],
+          [4, undefined, 'not_an_object'],
+          [6, undefined, 'invalid_json'],
+          [7, undefined, 'invalid_json'],
+        ],
+      );
+      assert.equal(rows, 3);
+      assert.deepEqual(await query(`SELECT * FROM read_parquet('${path}')`), [
+        { id: '1', name: 'Ada', 'na/me~': null },
+        { id: '2', name: null, 'na/me~': null },
+        { id: '4', name: '5', 'na/me~': 'y' },
+      ]);
+    }
+    const found = await transform(
+      '{"id":1,"tags":["a"],"at":{"x":1.5}}\n{"id":2,"tags":[]}\n',
+      { format: 'jsonl', hasHeader: false },
+      { chunkBytes: 1 },
+    );
+    assert.deepEqual(await query(`SELECT * FROM read_parquet('${found.path}')`), [
+      { id: '1', tags: ['a'], at: { x: 1.5 } },
+      { id: '2', tags: [], at: null },
+    ]);
+  });
+
+  it('writes each format, packed or not, as one file that others read', async () => {
+    const text = `id,"na,me"\n${Array.from({ length: 500 }, (_, index) => `${index},"line ${index}\nwith ""quotes"""\n`).join('')}`;
+    const unpack = { none: (bytes: Buffer) => bytes, gzip: gunzipSync, zstd: zstdDecompressSync };
+    for (const compression of ['none', 'gzip', 'zstd'] as const) {
+      const csv = await transform(text, CSV, { chunkBytes: 500, to: { format: 'csv', compression } });
+      const path = await stored(unpack[compression](await readFile(csv.path)));
+      const again = await query(`SELECT count(*)::INTEGER AS n, max("na,me") AS m FROM read_csv('${path}', header=true)`);
+      assert.deepEqual(again, [{ n: 500, m: 'line 99\nwith "quotes"' }]);
+      const jsonl = await transform(text, CSV, { chunkBytes: 500, to: { format: 'jsonl', compression } });
+      const objects = unpack[compression](await readFile(jsonl.path))
+        .toString()
+        .trim()
+        .split('\n');
+      assert.deepEqual([objects.length, JSON.parse(objects[7] ?? '')], [500, { id: 7, 'na,me': 'line 7\nwith "quotes"' }]);
+      const parquet = await transform(text, CSV, { chunkBytes: 500, to: { format: 'parquet', compression } });
+      assert.ok(parquet.chunks > 10);
+      const meta = await query(
+        `SELECT count(*)::INTEGER AS groups, sum(row_group_num_rows)::INTEGER AS rows FROM parquet_metadata('${parquet.path}') WHERE column_id = 0`,
+      );
+      assert.deepEqual(meta, [{ groups: parquet.parts, rows: 500 }]);
+      // Bounds and filters of row groups lie where the footer says.
+      assert.deepEqual(await query(`SELECT "na,me" AS m FROM read_parquet('${parquet.path}') WHERE id = 321`), [
+        { m: 'line 321\nwith "quotes"' },
+      ]);
+    }
+  });
+
+  it('makes a file of no rows where there are none, and refuses what is no table', async () => {
+    const { path, rows } = await transform('id,name\n', CSV);
+    assert.deepEqual([rows, await query(`SELECT count(*)::INTEGER AS n FROM read_parquet('${path}')`)], [0, [{ n: 0 }]]);
+    const refused: readonly (readonly [string, TableWish, RegExp])[] = [
+      ['', CSV, /empty/],
+      ['\n\n\r\n', CSV, /empty/],
+      ['a,b\n1,2\n', { ...CSV, columns: [{ name: 'a', type: 'BIGINT' }] }, /2 columns, and 1/],
+      [Array.from({ length: 3000 }, (_, index) => `c${index}`).join(','), CSV, /2000 columns/],
+      ['no json\n', { format: 'jsonl', hasHeader: false }, /no line that is a JSON object/],
+    ];
+    for (const [input, wish, message] of refused) await assert.rejects(transform(input, wish), { name: 'TableError', message });
+  });
+
+  it('is shut in: it reads no other file, loads nothing, and keeps its settings', async () => {
+    const { Session } = await import('../../src/adapters/tables/session.ts');
+    await using session = await Session.open(join(folder, 'shut'), 1);
+    for (const statement of [
+      `SELECT * FROM read_text('/etc/passwd')`,
+      `SELECT * FROM read_csv('${folder}/output-1')`,
+      `SELECT * FROM read_csv('${folder}/shut/../output-1')`,
+      `COPY (SELECT 1) TO '${folder}/escaped.csv'`,
+      `SELECT * FROM read_parquet('https://example.com/x.parquet')`,
+      'INSTALL httpfs',
+      'LOAD httpfs',
+      `ATTACH '${folder}/x.db'`,
+      `SET enable_external_access = true`,
+      `SET memory_limit = '10GB'`,
+    ]) {
+      await assert.rejects(session.rows(statement, signal), (error) => error instanceof Error, statement);
+    }
+    assert.ok(!(await readdir(folder)).includes('escaped.csv'));
+    await session.rows(`COPY (SELECT 1) TO '${session.pathOf('inside.csv')}'`, signal);
+  });
+
+  it('stops when it is asked to, and leaves nothing', async () => {
+    const tables = createDuckdbTables({ folder: join(folder, 'stopped') });
+    {
+      await using work = await tables.open({ threads: 1 });
+      const text = `id\n${'1\n'.repeat(3_000_000)}`;
+      const open = (firstByte: number) => piecesOf(Buffer.from(text).subarray(firstByte));
+      const plan = await work.inspect(open, CSV, signal);
+      const stop = new AbortController();
+      for await (const chunk of work.cut({ open, plan, firstByte: plan.firstByte, firstLine: plan.firstLine, chunkBytes: 1e9 })) {
+        const converting = work.convert({ chunk, plan, to: PARQUET, signal: stop.signal });
+        setImmediate(() => stop.abort(new Error('stop')));
+        await assert.rejects(converting, /stop/);
+        break;
+      }
+    }
+    assert.deepEqual(await readdir(join(folder, 'stopped')), []);
+  });
+
+  it('profiles columns', async () => {
+    const rows = Array.from(
+      { length: 1000 },
+      (_, index) => `${index},${index % 3 === 0 ? 'red' : 'blue'},2026-01-${String((index % 28) + 1).padStart(2, '0')},\n`,
+    );
+    const { path, plan } = await transform(`n,colour,day,empty\n${rows.join('')}`, CSV, { chunkBytes: 2000 });
+    const tables = createDuckdbTables({ folder: join(folder, 'work') });
+    await using work = await tables.open({ threads: 1 });
+    await copyFile(path, work.pathOf('output'));
+    const profile = await work.profile({ paths: [work.pathOf('output')], to: PARQUET, columns: plan.columns, signal });
+    const [n, colour, day, empty] = profile.columns;
+    assert.equal(profile.rows, 1000);
+    assert.deepEqual([n?.min, n?.max, n?.mean, n?.nulls], [0, 999, 499.5, 0]);
+    assert.equal(n?.histogram?.length, 20);
+    assert.equal(
+      n?.histogram?.reduce((total, bin) => total + bin.count, 0),
+      1000,
+    );
+    assert.deepEqual(colour?.top, [{ value: 'blue' }, { value: 'red' }]);
+    assert.deepEqual([day?.min, day?.max], ['2026-01-01T00:00:00.000Z', '2026-01-28T00:00:00.000Z']);
+    assert.deepEqual([empty?.values, empty?.nulls], [0, 1000]);
+  });
+
+  async function stored(content: string | Buffer): Promise<string> {
+    count += 1;
+    const path = join(folder, `stored-${count}`);
+    await writeFile(path, content);
+    return path;
+  }
+});
+
+async function partOf(path: string): Promise<OutputPart> {
+  const { size } = await stat(path);
+  return { sizeBytes: size, read: (start = 0, end = Infinity) => createReadStream(path, { start, end }) };
+}
+
+async function* piecesOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+}
+
+function linesOf(text: string): readonly Reject[] {
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Reject); // written by the code under test
+}
+
+async function query(statement: string): Promise<unknown> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  try {
+    return (await connection.runAndReadAll(statement)).getRowObjectsJson();
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
+/** A table with quotes, newlines in fields, blank lines, ragged records and wrong types, whose bad lines are known by the way it is made. */
+function randomTable(seed: number): { readonly text: string; readonly rejectedLines: readonly number[] } {
+  let state = seed * 2_654_435_761;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const end = random(2) === 0 ? '\n' : '\r\n';
+  const words = ['a', 'b c', '', 'x,y', 'say ""hi""', `two${end}lines`, `${end}${end}`, 'é', '5 pipe', '""', ','];
+  const field = (): string => {
+    const word = words[random(words.length)] ?? '';
+    return /[",\r\n]/.test(word) || random(3) === 0 ? `"${word}"` : word;
+  };
+  let text = `${random(2) === 0 ? '' : end}id,name,note${end}`;
+  const rejectedLines: number[] = [];
+  const linesSoFar = (): number => text.split('\n').length;
+  // The first ones are good, so that the types are known.
+  const good = (): string => `${random(10_000)},${field()},${field()}`;
+  for (let first = 0; first < 30; first += 1) text += `${good()}${end}`;
+  for (let row = 0; row < 60; row += 1) {
+    const sort = random(10);
+    const line = linesSoFar();
+    if (sort === 0) text += end;
+    else if (sort === 1) {
+      text += `${random(100)},${field()}${end}`;
+      rejectedLines.push(line);
+    } else if (sort === 2) {
+      text += `${good()},${field()},more${end}`;
+      rejectedLines.push(line);
+    } else text += `${good()}${row === 59 ? '' : end}`;
+  }
+  return { text, rejectedLines };
+}
