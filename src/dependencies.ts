@@ -90,9 +90,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     kinds,
     mailer,
     storage,
-    checker: overrides.checker ?? createFileChecker({ antivirus: createAntivirus({ url: config.files.antivirusUrl }) }),
-    tables: createDuckdbTables({ folder: config.files.workDir }),
-    transforms: { chunkBytes: config.files.transformChunkBytes, quotaBytes: config.files.quotaBytes },
+    ...fileToolsOf(config, overrides),
     slots: createSlots(availableParallelism()),
     from: config.mail.from,
     publicUrl: config.http.publicUrl,
@@ -118,6 +116,15 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
       await background.settled(config.shutdownGraceMs);
       await databases[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** What looks into files, and makes others of them. */
+function fileToolsOf({ files }: Config, { checker }: Overrides) {
+  return {
+    checker: checker ?? createFileChecker({ antivirus: createAntivirus({ url: files.antivirusUrl }) }),
+    tables: createDuckdbTables({ folder: files.workDir }),
+    transforms: { chunkBytes: files.transformChunkBytes, quotaBytes: files.quotaBytes },
   };
 }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createGzip, createZstdCompress } from 'node:zlib';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createGzip, createZstdCompress } from 'node:zlib';
 import { Readable } from 'node:stream';
 import type { OutputFormat, OutputPart, TableColumn, Tables, TableWork } from './tables.ts';
 import { convertCsv } from './tables/csv.ts';
@@ -12,6 +13,7 @@ import { joinParquet } from './tables/parquet-join.ts';
 import { profileTable } from './tables/profile.ts';
 import { Session } from './tables/session.ts';
 import { copyOptions, named, quoted } from './tables/sql.ts';
+import { unzstd } from './zstd-frames.ts';
 
 /** DuckDB in this process, each piece of work in an instance and a folder of its own. */
 export function createDuckdbTables({ folder }: { /** Where those folders are made. */ readonly folder: string }): Tables {
@@ -22,6 +24,7 @@ export function createDuckdbTables({ folder }: { /** Where those folders are mad
       await swept;
       return workOf(await Session.open(join(folder, `${process.pid}-${randomUUID()}`), threads));
     },
+    unpack: (packed, by) => (by === 'gzip' ? gunzipped(packed) : unzstd(packed)),
     join: joinParts,
   };
 }
@@ -60,14 +63,26 @@ function workOf(session: Session): TableWork {
   };
 }
 
+async function* gunzipped(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const unpacker = createGunzip();
+  // A fault is thrown by reading; here it must only be heard.
+  const feeding = pipeline(Readable.from(packed), unpacker).catch(() => undefined);
+  try {
+    for await (const piece of unpacker) yield piece as Uint8Array;
+  } finally {
+    unpacker.destroy();
+    await feeding;
+  }
+}
+
 /** Texts are joined as they are, packed ones too: a reader unpacks one member after the other. */
 async function* joinParts(parts: readonly OutputPart[], to: OutputFormat, columns: readonly TableColumn[]): AsyncGenerator<Uint8Array> {
   if (to.format === 'parquet') return yield* joinParquet(parts);
-  if (to.format === 'csv') yield* packed(`${columns.map(({ name }) => csvField(name)).join(',')}\n`, to);
+  if (to.format === 'csv') yield* packedText(`${columns.map(({ name }) => csvField(name)).join(',')}\n`, to);
   for (const part of parts) yield* part.read();
 }
 
-async function* packed(text: string, { compression }: OutputFormat): AsyncGenerator<Uint8Array> {
+async function* packedText(text: string, { compression }: OutputFormat): AsyncGenerator<Uint8Array> {
   const source = Readable.from([Buffer.from(text)]);
   if (compression === 'none') yield* source;
   else yield* source.pipe(compression === 'gzip' ? createGzip() : createZstdCompress());

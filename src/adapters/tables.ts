@@ -163,6 +163,8 @@ export interface TableProfile {
 export interface Tables {
   /** Runs with so many threads, in a folder that goes with it. */
   open(options: { readonly threads: number }): Promise<TableWork>;
+  /** The content of a packed file, all members or frames of it. Whoever stops reading stops the unpacking. */
+  unpack(packed: AsyncIterable<Uint8Array>, by: 'gzip' | 'zstd'): AsyncIterable<Uint8Array>;
   /** Puts parts together to one output; a Parquet file is made of one part at least. */
   join(parts: readonly OutputPart[], to: OutputFormat, columns: readonly TableColumn[]): AsyncIterable<Uint8Array>;
 }

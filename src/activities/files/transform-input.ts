@@ -1,8 +1,5 @@
-import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Storage } from '../../adapters/storage.ts';
-import type { OpenInput } from '../../adapters/tables.ts';
+import type { OpenInput, Tables } from '../../adapters/tables.ts';
 import { fileGone } from './core.ts';
 
 const HEAD_BYTES = 4;
@@ -19,11 +16,16 @@ export interface TransformInput {
   readBytes(): number;
 }
 
+interface InputParts {
+  readonly storage: Storage;
+  readonly tables: Pick<Tables, 'unpack'>;
+}
+
 /**
  * The content of a file from any byte of its text on: unpacked, in UTF-8, without a byte order mark. Where the text is not what is stored,
  * what comes before is read again and passed over.
  */
-export async function openInput(storage: Storage, objectName: string, wanted: string | undefined): Promise<TransformInput> {
+export async function openInput({ storage, tables }: InputParts, objectName: string, wanted: string | undefined): Promise<TransformInput> {
   const found = await storage.stat(objectName);
   if (found === undefined) throw fileGone();
   const { sizeBytes } = found;
@@ -47,7 +49,7 @@ export async function openInput(storage: Storage, objectName: string, wanted: st
 
   const packing = packingOf(await headOf(stored(0)));
   const unpackedFrom = (firstByte: number): AsyncIterable<Uint8Array> =>
-    packing === 'none' ? stored(firstByte) : from(unpacked(stored(0), packing), firstByte);
+    packing === 'none' ? stored(firstByte) : from(tables.unpack(stored(0), packing), firstByte);
   const head = packing === 'none' ? await headOf(stored(0)) : await headOf(unpackedFrom(0));
   const mark = MARKS.find(({ bytes }) => head.subarray(0, bytes.length).equals(bytes));
   const encoding = mark?.encoding ?? wanted ?? 'utf-8';
@@ -71,18 +73,6 @@ async function headOf(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
 function packingOf(head: Buffer): 'none' | 'gzip' | 'zstd' {
   if (head.subarray(0, 3).equals(Buffer.from([0x1f, 0x8b, 0x08]))) return 'gzip';
   return head.equals(Buffer.from([0x28, 0xb5, 0x2f, 0xfd])) ? 'zstd' : 'none';
-}
-
-async function* unpacked(packed: AsyncIterable<Uint8Array>, packing: 'gzip' | 'zstd'): AsyncGenerator<Uint8Array> {
-  const unpacker = packing === 'gzip' ? createGunzip() : createZstdDecompress();
-  // A fault is thrown by reading; here it must only be heard.
-  const feeding = pipeline(Readable.from(packed), unpacker).catch(() => undefined);
-  try {
-    for await (const piece of unpacker) yield piece as Uint8Array;
-  } finally {
-    unpacker.destroy();
-    await feeding;
-  }
 }
 
 async function* decoded(content: AsyncIterable<Uint8Array>, encoding: string): AsyncGenerator<Uint8Array> {

@@ -1,10 +1,11 @@
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
+import { unzstd } from '../zstd-frames.ts';
 import { archiveSortOf, type ArchiveSort } from './archive-sort.ts';
 import { watchEntry } from './entry.ts';
 import type { Inspection } from './inspection.ts';
 import type { ByteSource } from './source.ts';
 import { checkTar } from './tar.ts';
-import { unpacked } from './unpack.ts';
+import { orDamaged, unpacked } from './unpack.ts';
 import { checkZip, type ZipFacts } from './zip.ts';
 
 const HEAD_BYTES = 512;
@@ -36,8 +37,9 @@ export async function checkArchive({ source, sort, inspection, depth }: ArchiveL
 
 /** One packed stream, which may hold a tar: that counts as one archive. */
 async function checkPacked({ source, sort, inspection, depth }: ArchiveLook): Promise<void> {
-  const unpacker = sort === 'gzip' ? createGunzip() : createZstdDecompress();
-  const content = counted(source, unpacked(source.stream(), unpacker, inspection), inspection);
+  const packed = source.stream();
+  const whole = sort === 'gzip' ? unpacked(packed, createGunzip(), inspection) : orDamaged(unzstd(packed), inspection);
+  const content = counted(source, whole, inspection);
   const head: Uint8Array[] = [];
   let headBytes = 0;
   while (headBytes < HEAD_BYTES) {
@@ -46,10 +48,10 @@ async function checkPacked({ source, sort, inspection, depth }: ArchiveLook): Pr
     head.push(value);
     headBytes += value.length;
   }
-  const whole = joined(head, content);
-  if (archiveSortOf(Buffer.concat(head)) === 'tar') return checkTar(whole, inspection, depth);
+  const again = joined(head, content);
+  if (archiveSortOf(Buffer.concat(head)) === 'tar') return checkTar(again, inspection, depth);
   const watch = watchEntry('', inspection, depth);
-  for await (const chunk of whole) watch.take(chunk);
+  for await (const chunk of again) watch.take(chunk);
   await watch.end();
 }
 

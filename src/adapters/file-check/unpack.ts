@@ -10,12 +10,19 @@ export async function* unpacked(
 ): AsyncGenerator<Uint8Array> {
   const feeding = pipeline(Readable.from(packed), unpacker).catch(() => undefined);
   try {
-    for await (const chunk of unpacker) yield chunk as Uint8Array;
-  } catch (error) {
-    if (error instanceof Refusal) throw error;
-    inspection.refuse('archive_damaged', 'can not be unpacked');
+    yield* orDamaged(unpacker, inspection);
   } finally {
     unpacker.destroy();
     await feeding;
+  }
+}
+
+/** Content that is unpacked while it is read; when that fails, it is damaged. */
+export async function* orDamaged(content: AsyncIterable<Uint8Array>, inspection: Inspection): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of content) yield chunk;
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    inspection.refuse('archive_damaged', 'can not be unpacked');
   }
 }

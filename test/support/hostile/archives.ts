@@ -265,6 +265,12 @@ function streams(): HostileFile[] {
       reasons: ['archive_bomb'],
     },
     {
+      what: 'zstd: a bomb in a second frame',
+      fileName: 'a.zst',
+      content: () => Buffer.concat([zstdCompressSync(Buffer.from('harmless')), zstdCompressSync(Buffer.alloc(128 * MEBIBYTE))]),
+      reasons: ['archive_bomb'],
+    },
+    {
       what: 'zstd: cut off',
       fileName: 'a.zst',
       content: () => zstdCompressSync(Buffer.from('hello'.repeat(999))).subarray(0, 20),
