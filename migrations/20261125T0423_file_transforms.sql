@@ -13,6 +13,10 @@ create table file_transform (
   rejects_id uuid not null,
   profile_id uuid not null,
   page_id uuid not null,
+  -- Raised by each attempt that begins, so that an earlier one that is still under way finds it, and stops after its chunk.
+  fence integer not null,
+  -- From then on nothing is added: an attempt that was only stopped finds it when it goes on.
+  ended_at timestamptz,
   created_at timestamptz not null
 );
 create index file_transform_tenant on file_transform (tenant_id);

@@ -74,6 +74,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   getFileContent: { callers: 'tokens', object: 'file' },
   createFileLink: { callers: 'tokens', object: 'file' },
   deleteFile: { callers: 'tokens', object: 'file' },
+  transformFile: { callers: 'tokens', object: 'file' },
   getLinkedFile: { callers: 'public' },
   listEvents: { callers: 'keys' },
   putUser: { callers: 'keys', object: 'user', makesIt: true },

@@ -4,13 +4,13 @@ import { createFileChecker, type FileChecker } from '../../src/adapters/file-che
 import { createStorage, type Storage } from '../../src/adapters/storage.ts';
 
 /** A step of the work on a file that a test can hold up. */
-export type Step = 'store' | 'check';
+export type Step = 'store' | 'check' | 'part' | 'join';
 
 export interface Gates {
   /** The product's own parts, with the gates before them. */
   around(storageUrl: string): { readonly storage: Storage; readonly checker: FileChecker };
-  /** The next time that this step is reached it waits, until it is released or its activity is cancelled. */
-  hold(step: Step): { readonly reached: Promise<void>; release(): void };
+  /** The next time that this step is reached, or after some more, it waits, until it is released or its activity is cancelled. */
+  hold(step: Step, after?: number): { readonly reached: Promise<void>; release(): void };
   /** How often a step was begun. */
   begun(step: Step): number;
   /** The next checks fail as if the machine did. */
@@ -18,19 +18,21 @@ export interface Gates {
 }
 
 interface Held {
+  /** How often it is passed before. */
+  after: number;
   readonly reached: PromiseWithResolvers<void>;
   readonly released: PromiseWithResolvers<void>;
 }
 
 export function createGates(): Gates {
   const held = new Map<Step, Held>();
-  const counts = { store: 0, check: 0 };
+  const counts = { store: 0, check: 0, part: 0, join: 0 };
   let failures = 0;
 
   async function pass(step: Step): Promise<void> {
     counts[step] += 1;
     const gate = held.get(step);
-    if (gate === undefined) return;
+    if (gate === undefined || gate.after-- > 0) return;
     held.delete(step);
     gate.reached.resolve();
     await Promise.race([gate.released.promise, Context.current().cancelled]);
@@ -44,6 +46,11 @@ export function createGates(): Gates {
       return {
         storage: {
           ...storage,
+          async put(name, content, options) {
+            if (name.startsWith('transforms/')) await pass('part');
+            else if (name.startsWith('files/')) await pass('join');
+            return storage.put(name, content, options);
+          },
           partials: {
             ...partials,
             async publish(partial, name) {
@@ -64,8 +71,8 @@ export function createGates(): Gates {
         },
       };
     },
-    hold(step) {
-      const gate: Held = { reached: Promise.withResolvers<void>(), released: Promise.withResolvers<void>() };
+    hold(step, after = 0) {
+      const gate: Held = { after, reached: Promise.withResolvers<void>(), released: Promise.withResolvers<void>() };
       held.set(step, gate);
       return { reached: gate.reached.promise, release: gate.released.resolve };
     },

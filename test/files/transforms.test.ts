@@ -6,6 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Operation } from '../../src/contracts/operation.ts';
 import type { FileTransformResult } from '../../src/contracts/files/transform.ts';
+import { assertProblem } from '../api/fixture.ts';
 import { holds, useFileWorld } from './world.ts';
 
 /** So small that a few hundred records make many chunks. */
@@ -94,6 +95,8 @@ describe('transforms of tables', () => {
       });
     assert.equal((await post(file.id, {}, other.key)).status, 404);
     assert.equal((await post('019ab6a0-7c00-7000-8000-000000000001', {})).status, 404);
+    const virus = await world.put('MZ no table', 'b.csv', 'text/csv');
+    assertProblem(await post(virus.id, {}), 409, 'file_not_ready');
     for (const body of [
       { to: { format: 'xlsx' } },
       { from: { delimiter: 'ab' } },

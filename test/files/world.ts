@@ -69,7 +69,7 @@ export function useFileWorld({ files = {}, environment = {}, gates }: WorldOptio
     const ground = await useGround();
     const storageUrl = pathToFileURL(folder).href;
     core = await startCore(ground, {
-      environment: { STORAGE_URL: storageUrl, ...environment },
+      environment: { STORAGE_URL: storageUrl, WORK_DIR: `${folder}-work`, ...environment },
       ...(gates === undefined ? {} : { overrides: gates.around(storageUrl) }),
     });
     api = await startApi({ store: core.deps.store, storage: core.deps.storage, files: { ...LIMITS, ...files } }, ground);
@@ -78,7 +78,7 @@ export function useFileWorld({ files = {}, environment = {}, gates }: WorldOptio
   after(async () => {
     await api[Symbol.asyncDispose]();
     await core[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
+    for (const path of [folder, `${folder}-work`]) await rm(path, { recursive: true, force: true });
   });
 
   async function raw(method: string, path: string, options: RawOptions = {}): Promise<Answer> {

@@ -9,7 +9,7 @@ import type { Store } from '../../store/index.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
 import { objectNameOf } from './core.ts';
 import { profilePage } from './profile-page.ts';
-import { type FileTransformDeps, loadJob, orCancelled, planOf, rejected, type TransformJob } from './transform-job.ts';
+import { type FileTransformDeps, loadJob, orCancelled, overtaken, planOf, rejected, type TransformJob } from './transform-job.ts';
 import { mediaTypeOf, outputNames, outputOf, partName, partPrefix } from './transform-names.ts';
 
 const MAX_SHOWN_COLUMNS = 50;
@@ -61,7 +61,9 @@ async function finish(deps: FileTransformDeps, job: TransformJob, signal: AbortS
   const names = outputNames(input, job.file.name, outputOf(input));
   const output = await putOutput(deps, job, { name: names.output, signal });
   const files: MadeFile[] = [output];
-  const rejectParts = chunks.filter(({ has_rejects }) => has_rejects).map(({ number }) => partName(run, number, 'rejects'));
+  const rejectParts = chunks
+    .filter(({ has_rejects }) => has_rejects)
+    .map((chunk) => partName(run, transform, { ...chunk, what: 'rejects' }));
   const rejects =
     rejectParts.length === 0 ? undefined : { id: transform.rejects_id, name: names.rejects, mediaType: 'application/x-ndjson' };
   if (rejects !== undefined) files.push(await put(deps, run, { ...rejects, content: joined(deps, rejectParts), signal }));
@@ -74,6 +76,7 @@ async function finish(deps: FileTransformDeps, job: TransformJob, signal: AbortS
   }
   const { quotaBytes } = deps.transforms;
   const published = await deps.store.files.made.publish({ run, files, ownerSubject: job.file.owner_subject, quotaBytes });
+  if (published === 'overtaken') throw overtaken();
   if (published === 'quota_exceeded') throw rejected('The new file does not fit in what this tenant may keep.');
   return resultOf(job, output, { hasRejects: rejects !== undefined });
 }
@@ -87,7 +90,7 @@ async function putOutput(deps: FileTransformDeps, job: TransformJob, { name, sig
   const { run, input, transform, chunks } = job;
   const to = outputOf(input);
   const columns = planOf(transform)?.columns ?? [];
-  const partNames = chunks.filter(({ has_part }) => has_part).map(({ number }) => partName(run, number, 'part'));
+  const partNames = chunks.filter(({ has_part }) => has_part).map((chunk) => partName(run, transform, { ...chunk, what: 'part' }));
   if (partNames.length === 0 && to.format === 'parquet') partNames.push(await putEmptyPart(deps, job, signal));
   const parts = await Promise.all(partNames.map((partNamed) => partOf(deps, partNamed)));
   const content = deps.tables.join(parts, to, columns);
@@ -100,7 +103,7 @@ async function putEmptyPart(
   signal: AbortSignal,
 ): Promise<string> {
   await using work = await tables.open({ threads: 1 });
-  const name = partName(run, 0, 'part');
+  const name = partName(run, transform, { number: 0, end_byte: 0, what: 'part' });
   const path = await work.empty({ columns: planOf(transform)?.columns ?? [], to: outputOf(input), signal });
   await storage.put(name, createReadStream(path), { signal });
   return name;

@@ -48,9 +48,17 @@ export function rejected(message: string): ApplicationFailure {
   return ApplicationFailure.create({ message, type: 'Rejected', nonRetryable: true, category: 'BENIGN' });
 }
 
+/** Tried again, it begins with what is in the ledger then. */
+export function overtaken(): Error {
+  return new Error('another attempt has got ahead with this table');
+}
+
 export async function loadJob({ store }: Pick<FileTransformDeps, 'store'>, run: RunRef): Promise<TransformJob> {
   const operation = await store.operations.get(run.tenantId, run.operationId);
   if (operation === undefined) throw ApplicationFailure.nonRetryable('The operation does not exist.', 'NotOpen');
+  // An attempt that was only stopped must not begin it all again. Under another run's id it may have ended: that run was reset.
+  if (operation.finished_at !== null && operation.run_id === run.runId)
+    throw ApplicationFailure.nonRetryable('The operation has ended.', 'NotOpen');
   // Checked against the kind's schema when it was accepted.
   const input = operation.input as FileTransformInput;
   const file = await store.files.get(run.tenantId, input.fileId);

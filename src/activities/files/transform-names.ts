@@ -2,6 +2,7 @@ import type { InputFormat, OutputFormat } from '../../adapters/tables.ts';
 import type { FileTransformInput } from '../../contracts/files/transform.ts';
 import type { RunRef } from '../../contracts/pure/operations.ts';
 import type { FileRow } from '../../store/files/records.ts';
+import type { TransformRow } from '../../store/files/transforms.ts';
 
 const PACKED = /\.(?:gz|gzip|zst|zstd)$/i;
 const MAX_NAME_CHARS = 200;
@@ -14,8 +15,13 @@ export function partPrefix({ tenantId, rootId }: Pick<RunRef, 'tenantId' | 'root
   return `transforms/${tenantId}/${rootId}/`;
 }
 
-export function partName(run: RunRef, number: number, what: 'part' | 'rejects'): string {
-  return `${partPrefix(run)}${what}-${number}`;
+/** Names tell what is in it, so that an attempt which was only stopped and goes on can't put something else in its place. */
+export function partName(
+  run: RunRef,
+  { output_id }: Pick<TransformRow, 'output_id'>,
+  { number, end_byte, what }: { readonly number: number; readonly end_byte: number; readonly what: 'part' | 'rejects' },
+): string {
+  return `${partPrefix(run)}${output_id}/${number}-${end_byte}-${what}`;
 }
 
 /** What the file is written in: as asked, else as its name says, else its media type; undefined when nothing says it. */

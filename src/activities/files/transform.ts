@@ -9,7 +9,7 @@ import { withHeartbeat } from '../lib/heartbeat.ts';
 import { createProgress } from '../lib/progress.ts';
 import { createTransformEnding } from './transform-ending.ts';
 import { openInput, type TransformInput } from './transform-input.ts';
-import { type FileTransformDeps, loadJob, orCancelled, planOf, rejected, type TransformJob } from './transform-job.ts';
+import { type FileTransformDeps, loadJob, orCancelled, overtaken, planOf, rejected, type TransformJob } from './transform-job.ts';
 import { formatOf, outputOf, partName } from './transform-names.ts';
 
 /** A step ends after about so long, so that a pause takes hold and others have their turn. */
@@ -71,7 +71,7 @@ async function makePlan({ store }: FileTransformDeps, { job, work, signal }: Run
   const described = columns?.map(({ name, type }) => ({ name, type: COLUMN_TYPES[type] }));
   const wish = { format, delimiter: from?.delimiter, hasHeader: from?.header ?? true, columns: described };
   const plan = await work.inspect(source.open, wish, signal);
-  await store.files.transforms.setPlan(job.run, plan);
+  if (!(await store.files.transforms.setPlan(job.transform, plan))) throw overtaken();
   return plan;
 }
 
@@ -87,14 +87,15 @@ async function transformChunk(
   numbered: NumberedChunk,
 ): Promise<void> {
   const { chunk, plan, number } = numbered;
-  const { run } = job;
+  const { run, transform } = job;
+  const end = { number, end_byte: chunk.endByte };
   const { path, rows, rejected: rejectedRows, rejectsPath } = await work.convert({ chunk, plan, to: outputOf(job.input), signal });
-  if (path !== undefined) await storage.put(partName(run, number, 'part'), createReadStream(path), { signal });
-  if (rejectsPath !== undefined) await storage.put(partName(run, number, 'rejects'), createReadStream(rejectsPath), { signal });
-  await store.files.transforms.finishChunk(run, {
-    number,
+  if (path !== undefined) await storage.put(partName(run, transform, { ...end, what: 'part' }), createReadStream(path), { signal });
+  if (rejectsPath !== undefined)
+    await storage.put(partName(run, transform, { ...end, what: 'rejects' }), createReadStream(rejectsPath), { signal });
+  const isKept = await store.files.transforms.finishChunk(transform, {
+    ...end,
     first_byte: chunk.firstByte,
-    end_byte: chunk.endByte,
     first_line: chunk.firstLine,
     end_line: chunk.endLine,
     is_last: chunk.isLast,
@@ -103,6 +104,7 @@ async function transformChunk(
     has_part: path !== undefined,
     has_rejects: rejectsPath !== undefined,
   });
+  if (!isKept) throw overtaken();
 }
 
 /** Each attempt at a chunk is in the operation's timeline, as steps are: whoever counts them sees what was done again. */

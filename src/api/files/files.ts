@@ -79,7 +79,7 @@ function getRoute(ctx: ApiContext): Route {
     responses: { 200: { description: 'The file.', schema: StoredFile, example: EXAMPLE } },
     problems: ['not_found'],
     async handler({ auth, params }) {
-      return { status: 200, body: presentFile(await find(ctx, auth, params.id)) };
+      return { status: 200, body: presentFile(await findFile(ctx, auth, params.id)) };
     },
   });
 }
@@ -98,7 +98,7 @@ function contentRoute(ctx: ApiContext): Route {
     responses: CONTENT_RESPONSES,
     problems: ['not_found', 'file_not_ready', 'range_not_satisfiable'],
     async handler({ auth, params }) {
-      return contentOf(ctx.storage, await find(ctx, auth, params.id));
+      return contentOf(ctx.storage, await findFile(ctx, auth, params.id));
     },
   });
 }
@@ -118,7 +118,7 @@ function linkRoute(ctx: ApiContext): Route {
     responses: { 201: { description: 'The link.', schema: FileLink, example: EXAMPLE_LINK } },
     problems: ['not_found', 'file_not_ready'],
     async handler({ auth, params, body, now }) {
-      const file = await find(ctx, auth, params.id);
+      const file = await findFile(ctx, auth, params.id);
       if (file.state !== 'ready') throw new HttpProblem('file_not_ready', `The file is ${file.state}.`);
       // Whole seconds, as the link has them.
       const expiresAt = new Date(Math.floor((now.getTime() + (parseDuration(body.expiresIn) ?? 0)) / 1000) * 1000);
@@ -170,7 +170,7 @@ function removeRoute(ctx: ApiContext): Route {
     responses: { 204: { description: 'Gone.' } },
     problems: ['not_found'],
     async handler({ auth, params, now }) {
-      await find(ctx, auth, params.id);
+      await findFile(ctx, auth, params.id);
       const removed = await ctx.store.files.removal.remove({ tenantId: auth.tenantId, id: params.id, actor: auth.actor, now });
       if (!removed) throw new HttpProblem('not_found');
       return { status: 204 };
@@ -178,7 +178,11 @@ function removeRoute(ctx: ApiContext): Route {
   });
 }
 
-async function find(ctx: ApiContext, auth: TenantCaller, id: string): Promise<FileRow> {
+/**
+ * A file that the caller may see.
+ * @throws {HttpProblem} not_found
+ */
+export async function findFile(ctx: ApiContext, auth: TenantCaller, id: string): Promise<FileRow> {
   const file = await ctx.store.files.get(auth.tenantId, id);
   const isThere =
     file !== undefined && file.state !== 'deleted' && sees(auth, { id, root_id: id, kind: 'file', owner_subject: file.owner_subject });

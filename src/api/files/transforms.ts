@@ -7,6 +7,7 @@ import { HttpProblem } from '../lib/problems.ts';
 import { type Route, tenantRoute } from '../lib/route.ts';
 import { splitStartBody, startedResponses, startOperation } from '../lib/start.ts';
 import { sees } from '../lib/visibility.ts';
+import { findFile } from './files.ts';
 
 const kind = KINDS.fileTransform;
 const Body = FileTransformInput.omit({ fileId: true })
@@ -43,14 +44,13 @@ export function transformRoutes(ctx: ApiContext): Route[] {
         },
       },
       responses: startedResponses('fileTransform'),
-      problems: ['not_found'],
+      problems: ['not_found', 'file_not_ready'],
       idempotent: true,
       startsWork: true,
       async handler(request) {
         const { auth, params } = request;
-        const file = await ctx.store.files.get(auth.tenantId, params.id);
-        const isSeen = file !== undefined && sees(auth, { id: file.id, root_id: file.id, kind: 'file', owner_subject: file.owner_subject });
-        if (!isSeen || file.state === 'deleted') throw new HttpProblem('not_found');
+        const { state } = await findFile(ctx, auth, params.id);
+        if (state !== 'ready') throw new HttpProblem('file_not_ready', `The file is ${state}.`);
         const { input, start } = splitStartBody(request.body);
         return startOperation(ctx, { ...request, kind, input: { ...input, fileId: params.id }, start });
       },

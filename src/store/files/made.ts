@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
 import type { RunRef } from '../../contracts/pure/operations.ts';
 import { type Tx, withTenant } from '../database.ts';
+import { fenceOf } from './transforms.ts';
 import type { FileParts } from './uploads.ts';
 
 /** A file that a transform has made. */
@@ -22,7 +23,8 @@ export interface PublishRequest {
   readonly quotaBytes: number;
 }
 
-export type Published = 'published' | 'quota_exceeded';
+/** `overtaken`: the transform has ended, or was begun anew, while this attempt stood still. */
+export type Published = 'published' | 'quota_exceeded' | 'overtaken';
 
 /** Files that were made here, not uploaded. */
 export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audit'>) {
@@ -30,7 +32,8 @@ export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audi
   async function publish({ run, files, ownerSubject, quotaBytes }: PublishRequest): Promise<Published> {
     const now = new Date(run.nowMs);
     try {
-      await withTenant(db, run.tenantId, async (tx) => {
+      return await withTenant(db, run.tenantId, async (tx) => {
+        if ((await fenceOf(tx, { id: run.rootId, output_id: files[0]?.id ?? '' })) === undefined) return 'overtaken';
         for (const [index, file] of files.entries()) {
           const isNew = await insertFile(tx, { run, file, ownerSubject, now });
           if (!isNew) continue;
@@ -50,8 +53,8 @@ export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audi
           await sql`insert into event (id, tenant_id, type, operation_id, data, created_at)
             values (${uuidv7()}, ${run.tenantId}, 'file.ready', ${run.operationId}, ${JSON.stringify(data)}::jsonb, ${now})`.execute(tx);
         }
+        return 'published';
       });
-      return 'published';
     } catch (error) {
       if (error instanceof QuotaExceeded) return 'quota_exceeded';
       throw error;
@@ -61,7 +64,12 @@ export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audi
   /** The work ended otherwise: files that it had made already are gone again. Gives the ids of all that it might have made. */
   async function withdraw(run: RunRef): Promise<readonly string[]> {
     return withTenant(db, run.tenantId, async (tx) => {
-      const row = await tx.selectFrom('file_transform').selectAll().where('id', '=', run.rootId).executeTakeFirst();
+      const row = await tx
+        .updateTable('file_transform')
+        .set({ ended_at: new Date(run.nowMs) })
+        .where('id', '=', run.rootId)
+        .returningAll()
+        .executeTakeFirst();
       if (row === undefined) return [];
       const ids = [row.output_id, row.rejects_id, row.profile_id, row.page_id];
       const made = await tx

@@ -57,6 +57,8 @@ export interface FileTransformTable {
   rejects_id: string;
   profile_id: string;
   page_id: string;
+  fence: number;
+  ended_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
   created_at: Date;
 }
 
