@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import * as z from 'zod';
 import { FileName } from '../../contracts/files/file.ts';
@@ -6,9 +7,9 @@ import type { UploadRow } from '../../store/files/records.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { readWaitMs } from '../lib/headers.ts';
 import { HttpProblem } from '../lib/problems.ts';
-import { type JsonReply, type Route, type TenantCaller, tenantRoute } from '../lib/route.ts';
+import { type Idempotency, type JsonReply, type Route, type TenantCaller, tenantRoute } from '../lib/route.ts';
 import { answerStarted, prepareStart, startedResponses } from '../lib/start.ts';
-import { readChecksum } from './checksum.ts';
+import { type Checksum, readChecksum } from './checksum.ts';
 import { LEASE_MS, Receiver } from './receive.ts';
 import type { RunningHashes } from './running-hashes.ts';
 import { describeBody } from './upload-headers.ts';
@@ -36,7 +37,7 @@ export function createFileRoute(parts: Parts): Route {
     summary: 'Upload a file in one request',
     description:
       'The body is the file, whatever its type; its length need not be known. A request that breaks off leaves nothing: where that would hurt, ' +
-      'use the resumable uploads. The answer is the operation that checks the file; `links.resource` is the file.',
+      'use the resumable uploads. With an `Idempotency-Key` the same file is stored once, however often it is sent. The answer is the operation that checks the file; `links.resource` is the file.',
     tag: 'Files',
     tokens: true,
     feature: 'files',
@@ -46,15 +47,17 @@ export function createFileRoute(parts: Parts): Route {
       Prefer: '`wait=N`: answer when the check has ended, at most N seconds later (N ≤ 25).',
       'Upload-Checksum': 'Of the file: sha1, sha256 or crc32, a space, and the digest in base64. Another file is refused.',
     },
+    idempotent: true,
+    identifyingHeaders: ['content-type'],
     responses: startedResponses('fileProcessing'),
-    problems: ['invalid_request', 'payload_too_large', 'quota_exceeded', 'checksum_mismatch'],
-    handler: ({ auth, query, now, gone }) =>
+    problems: ['invalid_request', 'payload_too_large', 'quota_exceeded', 'checksum_mismatch', 'upload_locked'],
+    handler: ({ auth, query, now, gone, idempotency }) =>
       sending(async (request, response) => {
-        const operationId = await receiveWhole(parts, { auth, query, request, now });
+        const { outcome, operationId } = await receiveWhole(parts, { auth, query, request, now, idempotency });
         const operation = await ctx.store.operations.get(auth.tenantId, operationId);
         if (operation === undefined) throw new Error('the operation that was accepted is gone');
-        const asking = { auth, now, gone, idempotency: undefined, waitMs: readWaitMs(request) };
-        sendJson(await answerStarted(ctx, { outcome: 'created', operation }, asking), response);
+        const asking = { auth, now, gone, idempotency, waitMs: readWaitMs(request) };
+        sendJson(await answerStarted(ctx, { outcome, operation }, asking), response);
       }),
   });
 }
@@ -64,21 +67,43 @@ interface Whole {
   readonly query: z.output<typeof CreateQuery>;
   readonly request: Request;
   readonly now: Date;
+  readonly idempotency: Idempotency | undefined;
 }
 
-async function receiveWhole({ ctx, hashes }: Parts, { auth, query, request, now }: Whole): Promise<string> {
+interface ReceivedWhole {
+  readonly outcome: 'created' | 'replayed';
+  /** Which checks it. */
+  readonly operationId: string;
+}
+
+async function receiveWhole(parts: Parts, { auth, query, request, now, idempotency }: Whole): Promise<ReceivedWhole> {
+  const { ctx } = parts;
   const { name, declaredType, start } = describeBody(query, request.headers['content-type']);
   const checksum = readChecksum(request.headers['upload-checksum']);
   const lengthBytes = bodyBytes(request);
   if (lengthBytes !== undefined && lengthBytes > ctx.files.maxBytes) throw tooLarge(ctx);
   const { uploads, removal } = ctx.store.files;
-  const upload = await uploads.create({
+  const created = await uploads.create({
     ...{ tenantId: auth.tenantId, name, declaredType, lengthBytes, metadata: undefined, actor: auth.actor, now },
     ...(await prepareStart(ctx, { auth, start, now })),
-    quotaBytes: ctx.files.quotaBytes,
+    ...{ idempotency, isOneRequest: true, quotaBytes: ctx.files.quotaBytes },
     expiresAt: new Date(now.getTime() + ctx.files.uploadExpiryMs),
   });
-  if (upload === undefined) throw new HttpProblem('quota_exceeded');
+  if (created.outcome === 'replayed') return { outcome: 'replayed', operationId: await sameFile(ctx, { auth, id: created.id, request }) };
+  if (created.outcome !== 'created') throw notCreated(created.outcome);
+  const { upload, abandoned } = created;
+  if (abandoned !== undefined) await removal.remove({ tenantId: auth.tenantId, id: abandoned, actor: auth.actor, now });
+  return { outcome: 'created', operationId: await receiveBody(parts, { auth, upload, request, now, checksum }) };
+}
+
+interface NewBody extends Pick<Whole, 'auth' | 'request' | 'now'> {
+  readonly upload: UploadRow;
+  readonly checksum: Checksum | undefined;
+}
+
+/** The whole file, or nothing of it. Answers with the operation that checks it. */
+async function receiveBody({ ctx, hashes }: Parts, { auth, upload, request, now, checksum }: NewBody): Promise<string> {
+  const { uploads, removal } = ctx.store.files;
   try {
     const lockRequest = { tenantId: auth.tenantId, id: upload.id, offsetBytes: 0, lengthBytes: undefined, leaseMs: LEASE_MS };
     const taken = await uploads.lock({ ...lockRequest, quotaBytes: ctx.files.quotaBytes });
@@ -91,6 +116,44 @@ async function receiveWhole({ ctx, hashes }: Parts, { auth, query, request, now 
     // Nobody knows of it, so nobody will go on with it. What can't be removed now goes when its time is up.
     await removal.remove({ tenantId: auth.tenantId, id: upload.id, actor: auth.actor, now }).catch(() => undefined);
     throw error;
+  }
+}
+
+interface Same extends Pick<Whole, 'auth' | 'request'> {
+  readonly id: string;
+}
+
+/**
+ * A request with a key that was used before: it must have brought the same file. Answers with the operation that checks it.
+ * @throws {HttpProblem} idempotency_key_reused
+ */
+async function sameFile(ctx: ApiContext, { auth, id, request }: Same): Promise<string> {
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > ctx.files.maxBytes) throw tooLarge(ctx);
+    hash.update(chunk);
+  }
+  const file = await ctx.store.files.get(auth.tenantId, id);
+  const sha256 = file?.sha256 ?? (await ctx.store.files.uploads.get(auth.tenantId, id))?.sha256 ?? undefined;
+  const isSame = file?.size_bytes === sizeBytes && (sha256 === undefined || sha256 === hash.digest('hex'));
+  if (!isSame || file.operation_id === null)
+    throw new HttpProblem('idempotency_key_reused', 'The first request with this key brought another file.');
+  return file.operation_id;
+}
+
+/** Why there is no upload. */
+export function notCreated(outcome: 'busy' | 'mismatch' | 'quota_exceeded'): HttpProblem {
+  switch (outcome) {
+    case 'busy':
+      return new HttpProblem('upload_locked', 'The first request with this Idempotency-Key is still being received.', {
+        headers: { 'Retry-After': '1' },
+      });
+    case 'mismatch':
+      return new HttpProblem('idempotency_key_reused');
+    case 'quota_exceeded':
+      return new HttpProblem('quota_exceeded');
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
 import * as z from 'zod';
 import { KINDS } from '../../contracts/kinds.ts';
 import { UuidParams } from '../../contracts/routes.ts';
@@ -6,13 +6,14 @@ import type { UploadRow } from '../../store/files/records.ts';
 import type { Locked } from '../../store/files/locks.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { HttpProblem } from '../lib/problems.ts';
-import { type Route, type TenantCaller, tenantRoute } from '../lib/route.ts';
+import { type Idempotency, type Route, type TenantCaller, tenantRoute } from '../lib/route.ts';
 import { prepareStart } from '../lib/start.ts';
 import { CHECKSUM_ALGORITHMS, readChecksum } from './checksum.ts';
 import { LEASE_MS, locked, Receiver } from './receive.ts';
 import type { RunningHashes } from './running-hashes.ts';
 import { requireSeen, whenFree } from './upload-access.ts';
 import { answerOffset, BODY_TYPE, bodyBytes, readLength, requireBodyType, requireFits, sending } from './upload-requests.ts';
+import { notCreated } from './create.ts';
 import { badHeader, readCount, readMetadata, requireTus, TUS_VERSION } from './upload-headers.ts';
 
 const TAG = 'Files';
@@ -63,8 +64,18 @@ function createRoute({ ctx, hashes }: Parts): Route {
       'Upload-Metadata': 'Names, each with a value in base64, and commas between.',
       'Upload-Checksum': `Of the body: ${CHECKSUM_ALGORITHMS.join(', ')}.`,
     },
+    idempotent: true,
+    identifyingHeaders: ['upload-length', 'upload-defer-length', 'upload-metadata'],
     responses: {
-      201: { description: 'Begun; with a body, its bytes are safe.', headers: { Location: 'Where to send bytes to.', ...OFFSET_HEADERS } },
+      201: {
+        description: 'Begun; with a body, its bytes are safe.',
+        headers: {
+          Location: 'Where to send bytes to.',
+          ...OFFSET_HEADERS,
+          'Idempotency-Replayed':
+            '`true`: it was begun before by the same request, and stands where `Upload-Offset` says. A body is not taken.',
+        },
+      },
     },
     problems: [
       'invalid_request',
@@ -73,29 +84,59 @@ function createRoute({ ctx, hashes }: Parts): Route {
       'quota_exceeded',
       'unsupported_media_type',
       'checksum_mismatch',
+      'upload_gone',
     ],
-    handler: ({ auth, now }) =>
-      sending(async (request, response) => {
-        requireTus(request.headers);
-        const lengthBytes = readLength(ctx, request);
-        const { name, declaredType, start, text } = readMetadata(request.headers);
-        const checksum = readChecksum(request.headers['upload-checksum']);
-        const hasBody = bodyBytes(request) !== 0;
-        if (hasBody) requireBodyType(request);
-        requireFits(ctx, { request, offsetBytes: 0, lengthBytes });
-        const upload = await ctx.store.files.uploads.create({
-          ...{ tenantId: auth.tenantId, name, declaredType, lengthBytes, metadata: text, actor: auth.actor, now },
-          ...(await prepareStart(ctx, { auth, start, now })),
-          quotaBytes: ctx.files.quotaBytes,
-          expiresAt: new Date(now.getTime() + ctx.files.uploadExpiryMs),
-        });
-        if (upload === undefined) throw new HttpProblem('quota_exceeded');
-        const isAlreadyWhole = lengthBytes === 0;
-        const latest = hasBody || isAlreadyWhole ? await receive({ ctx, hashes }, { auth, upload, request, checksum }) : upload;
-        response.setHeader('Location', `/v1/uploads/${upload.id}`);
-        answerOffset(response, latest, 201);
-      }),
+    handler: ({ auth, now, idempotency }) =>
+      sending((request, response) => createUpload({ ctx, hashes }, { auth, now, idempotency, request, response })),
   });
+}
+
+interface Creating {
+  readonly auth: TenantCaller;
+  readonly now: Date;
+  readonly idempotency: Idempotency | undefined;
+  readonly request: Request;
+  readonly response: Response;
+}
+
+async function createUpload(parts: Parts, { auth, now, idempotency, request, response }: Creating): Promise<void> {
+  const { ctx } = parts;
+  requireTus(request.headers);
+  const lengthBytes = readLength(ctx, request);
+  const { name, declaredType, start, text } = readMetadata(request.headers);
+  const checksum = readChecksum(request.headers['upload-checksum']);
+  const hasBody = bodyBytes(request) !== 0;
+  if (hasBody) requireBodyType(request);
+  requireFits(ctx, { request, offsetBytes: 0, lengthBytes });
+  const created = await ctx.store.files.uploads.create({
+    ...{ tenantId: auth.tenantId, name, declaredType, lengthBytes, metadata: text, actor: auth.actor, now },
+    ...(await prepareStart(ctx, { auth, start, now })),
+    ...{ idempotency, isOneRequest: false, quotaBytes: ctx.files.quotaBytes },
+    expiresAt: new Date(now.getTime() + ctx.files.uploadExpiryMs),
+  });
+  if (created.outcome === 'replayed') return answerAgain(ctx, { auth, id: created.id, response });
+  if (created.outcome !== 'created') throw notCreated(created.outcome);
+  const { upload } = created;
+  const isAlreadyWhole = lengthBytes === 0;
+  const latest = hasBody || isAlreadyWhole ? await receive(parts, { auth, upload, request, checksum }) : upload;
+  response.setHeader('Location', `/v1/uploads/${upload.id}`);
+  answerOffset(response, latest, 201);
+}
+
+interface Again {
+  readonly auth: TenantCaller;
+  readonly id: string;
+  readonly response: Response;
+}
+
+/** What was begun by an earlier request with the same key, as it stands now. Its body is not needed: the client goes on from the offset. */
+async function answerAgain(ctx: ApiContext, { auth, id, response }: Again): Promise<void> {
+  await requireSeen(ctx, auth, id);
+  const upload = await ctx.store.files.uploads.get(auth.tenantId, id);
+  if (upload === undefined || upload.state === 'expired' || upload.state === 'terminated') throw new HttpProblem('upload_gone');
+  response.setHeader('Location', `/v1/uploads/${id}`);
+  response.setHeader('Idempotency-Replayed', 'true');
+  answerOffset(response, upload, 201);
 }
 
 function offsetRoute({ ctx }: Parts): Route {

@@ -89,13 +89,20 @@ function createHandle(ctx: ApiContext, authenticator: ReturnType<typeof createAu
       peerAddress: request.socket.remoteAddress,
       host: request.headers.host,
       gone: goneSignal(response),
-      idempotency: route.idempotent === true ? ofSubject(readIdempotency(request, raw), auth) : undefined,
+      idempotency: route.idempotent === true ? ofSubject(readIdempotency(request, identityOf(route, request, raw)), auth) : undefined,
       waitMs: route.startsWork === true ? readWaitMs(request) : 0,
       ifNoneMatch: request.headers['if-none-match'],
       lastEventId: singleHeader(request, 'last-event-id'),
     } satisfies RouteRequest<unknown, unknown, unknown, Caller | undefined>);
     await answer(reply, request, response);
   };
+}
+
+/** What makes a request the same as another with its key: the body, or what says as much of one that is not read. */
+function identityOf({ identifyingHeaders }: Route, request: Request, body: unknown): unknown {
+  if (identifyingHeaders === undefined) return body;
+  const [, query = ''] = request.url.split('?', 2);
+  return { query, headers: identifyingHeaders.map((name) => request.headers[name] ?? null) };
 }
 
 /** Keys belong to the tenant, but what one end user has sent answers no other. */

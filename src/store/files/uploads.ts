@@ -3,13 +3,14 @@ import { uuidv7 } from 'uuidv7';
 import type { DispatchBridge } from '../../contracts/bridge.ts';
 import type { Actor, AuditStore } from '../audit.ts';
 import { withTenant } from '../database.ts';
-import type { OperationsStore, StartFieldValues } from '../operations.ts';
+import type { Idempotency, OperationsStore, StartFieldValues } from '../operations.ts';
 import type { Database } from '../schema.ts';
 import type { FileTable, UploadTable } from './schema.ts';
 import { startKeeper } from './keepers.ts';
 import { createLocksStore } from './locks.ts';
 import { reserve } from './quota.ts';
 import type { UploadRow } from './records.ts';
+import { claimUpload, type SameRequest } from './same-request.ts';
 
 export interface FileParts {
   readonly db: Kysely<Database>;
@@ -30,6 +31,9 @@ export interface NewUpload {
   readonly start: StartFieldValues;
   readonly ownerSubject: string | undefined;
   readonly actor: Actor;
+  readonly idempotency: Idempotency | undefined;
+  /** The file comes in the request that makes it, or not at all. */
+  readonly isOneRequest: boolean;
   readonly quotaBytes: number;
   readonly expiresAt: Date;
   readonly now: Date;
@@ -37,6 +41,12 @@ export interface NewUpload {
 
 /** Leases are measured by the clock of the database. */
 export type UploadLook = UploadRow & { readonly is_lock_over: boolean };
+
+export type CreatedUpload =
+  /** `abandoned`: what an earlier request with the same key has left, which nobody goes on with. */
+  | { readonly outcome: 'created'; readonly upload: UploadRow; readonly abandoned: string | undefined }
+  | { readonly outcome: 'quota_exceeded' }
+  | SameRequest;
 
 /** Takes the transaction back. */
 class QuotaError extends Error {
@@ -52,11 +62,13 @@ export function createUploadsStore(parts: FileParts) {
   };
 }
 
-/** The file, its upload, and whoever keeps its time. Undefined: the tenant's quota has no room for it. */
-async function create({ db, audit }: FileParts, request: NewUpload): Promise<UploadRow | undefined> {
+/** The file, its upload, and whoever keeps its time; once for an `Idempotency-Key`. */
+async function create({ db, audit }: FileParts, request: NewUpload): Promise<CreatedUpload> {
   const { tenantId, now, lengthBytes, quotaBytes } = request;
   const id = uuidv7();
-  const stored = withTenant(db, tenantId, async (tx) => {
+  const stored = withTenant(db, tenantId, async (tx): Promise<CreatedUpload> => {
+    const claimed = await claimUpload(tx, request, id);
+    if (claimed.outcome !== 'first') return claimed;
     await tx.insertInto('file').values(fileOf(id, request)).execute();
     if (!(await reserve(tx, { tenantId, id, deltaBytes: lengthBytes ?? 0, quotaBytes }))) throw new QuotaError();
     const upload = await tx.insertInto('upload').values(uploadOf(id, request)).returningAll().executeTakeFirstOrThrow();
@@ -70,10 +82,10 @@ async function create({ db, audit }: FileParts, request: NewUpload): Promise<Upl
       ...(request.ownerSubject === undefined ? {} : { subject: request.ownerSubject }),
       after: { name: request.name, declaredType: request.declaredType, lengthBytes },
     });
-    return upload;
+    return { outcome: 'created', upload, abandoned: claimed.abandoned };
   });
-  return stored.catch((error: unknown) => {
-    if (error instanceof QuotaError) return undefined;
+  return stored.catch((error: unknown): CreatedUpload => {
+    if (error instanceof QuotaError) return { outcome: 'quota_exceeded' };
     throw error;
   });
 }
