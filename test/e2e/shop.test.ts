@@ -1,25 +1,23 @@
 // The demo shop as a newcomer sees it: in a real browser, against the product as `npm start` runs it.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { launchBrowser, NO_BROWSER } from '../support/browser.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--no-first-run'];
 const PATIENCE_MS = 60_000;
 /** Where pictures for the documentation go; none are made without it. */
 const PICTURES = process.env['SHOP_PICTURES'];
 
-describe('the demo shop', { skip: CHROMIUM === undefined ? 'there is no Chromium on this machine' : false }, () => {
+describe('the demo shop', { skip: NO_BROWSER }, () => {
   let product: Product;
   let browser: Browser;
 
   before(async () => {
     product = await startProduct(['--ephemeral']);
-    browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: FLAGS });
+    browser = await launchBrowser();
   });
   after(async () => {
     await browser?.close();
