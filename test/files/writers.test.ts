@@ -1,12 +1,17 @@
 // Who may write, and what becomes of bytes when a writer dies or is only stopped.
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { KINDS } from '../../src/contracts/kinds.ts';
 import type { UploadRow } from '../../src/store/files/records.ts';
 import { assertProblem } from '../api/fixture.ts';
 import { holds, sha256, textOf, useFileWorld } from './world.ts';
 
 const LEASE_MS = 60_000;
+const API_PROCESS = fileURLToPath(new URL('../support/api-process.ts', import.meta.url));
 const world = useFileWorld();
 
 const idOf = (path: string): string => path.split('/').at(-1) ?? '';
@@ -132,3 +137,84 @@ describe('a writer that was only stopped', () => {
     assert.equal((await world.reaches(id, 'ready')).sha256, sha256('hello'));
   });
 });
+
+describe('an API process that is stopped in the middle of a request', () => {
+  it('is overtaken by another, and acknowledges and changes nothing when it goes on', async () => {
+    const bytes = textOf(6_000_000);
+    const path = await world.begin(bytes.length);
+    const id = idOf(path);
+    await using other = await startApiProcess();
+    const body = controlledBody();
+    const answer = fetch(`${other.url}${path}`, {
+      method: 'PATCH',
+      headers: {
+        Authorization: `Bearer ${world.key()}`,
+        'Tus-Resumable': '1.0.0',
+        'Content-Type': 'application/offset+octet-stream',
+        ...at(0),
+      },
+      body: body.stream,
+      duplex: 'half',
+    } as RequestInit); // `duplex` is not in the types of fetch yet
+    const outcome = answer.then(
+      ({ status }) => status,
+      () => 'cut' as const,
+    );
+    body.send(bytes.subarray(0, 3_000_000));
+    const acknowledged = await acknowledgedOf(id, (offset) => offset > 0);
+    other.child.kill('SIGSTOP');
+
+    // Its lease runs out by itself, as it would have if the process had died.
+    await holds(async () => {
+      const next = await world.tus('PATCH', path, { headers: at(acknowledged), body: bytes.subarray(acknowledged, 5_000_000) });
+      assert.equal(next.status, 204, next.text);
+    });
+    body.send(Buffer.alloc(2_000_000, '!'));
+    body.close();
+    other.child.kill('SIGCONT');
+    // Where the body isn't read to its end any more, the connection may be gone before the answer.
+    assert.ok([423, 'cut'].includes(await outcome));
+    assert.equal(await acknowledgedOf(id, () => true), 5_000_000);
+    assert.equal((await world.tus('PATCH', path, { headers: at(5_000_000), body: bytes.subarray(5_000_000) })).status, 204);
+    assert.equal((await world.reaches(id, 'ready')).sha256, sha256(bytes));
+    assert.equal((await world.raw('GET', `/v1/files/${id}/content`)).text, bytes.toString());
+  });
+});
+
+async function acknowledgedOf(id: string, isEnough: (offset: number) => boolean): Promise<number> {
+  let offset = 0;
+  await holds(async () => {
+    offset = (await uploads().get(world.tenantId(), id))?.offset_bytes ?? 0;
+    assert.ok(isEnough(offset), String(offset));
+  });
+  return offset;
+}
+
+interface ApiProcess extends AsyncDisposable {
+  readonly url: string;
+  readonly child: ChildProcess;
+}
+
+/** Over the same database and storage as the one in this process. */
+async function startApiProcess(): Promise<ApiProcess> {
+  const { databaseUrl } = world.core().ground;
+  const child = spawn(process.execPath, [API_PROCESS, databaseUrl, pathToFileURL(world.folder()).href], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]; // what it prints
+  return {
+    url,
+    child,
+    async [Symbol.asyncDispose]() {
+      const exit = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exit;
+    },
+  };
+}
+
+function controlledBody() {
+  let controller: ReadableStreamDefaultController<Uint8Array>;
+  const stream = new ReadableStream<Uint8Array>({ start: (given) => void (controller = given) });
+  return { stream, send: (bytes: Uint8Array) => controller.enqueue(bytes), close: () => controller.close() };
+}
