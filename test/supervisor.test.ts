@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { readProcesses } from '../src/embedded/data-folder.ts';
+import { LaunchError } from '../src/embedded/launch-error.ts';
+import { parseOptions } from '../src/embedded/options.ts';
 import { canListen, choosePorts, DEFAULT_PORT_BASE, PORT_BLOCK } from '../src/embedded/ports.ts';
 import { isRunning, processesWithEnvironment } from '../src/embedded/processes.ts';
 import { eventually } from './support/eventually.ts';
@@ -256,6 +258,11 @@ describe('the supervisor with everything outside', () => {
     const wrong = spawnSync(process.execPath, [LAUNCHER, '--prot', '1'], { encoding: 'utf8', env: cleanEnvironment() });
     assert.equal(wrong.status, 1);
     for (const output of [help.stdout, wrong.stderr]) assert.match(output, /--ephemeral.*--reset.*--port N.*--ready-file F/s);
+  });
+
+  it('takes no block of ports that does not fit', () => {
+    assert.equal(parseOptions(['--port', String(65_536 - PORT_BLOCK)]).portBase, 65_536 - PORT_BLOCK);
+    assert.throws(() => parseOptions(['--port', String(65_537 - PORT_BLOCK)]), { name: LaunchError.name });
   });
 });
 

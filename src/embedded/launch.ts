@@ -16,11 +16,11 @@ import { removeSharedCluster } from './postgres-home.ts';
 import type { ProductModules } from './product.ts';
 import { createStack, portWishes } from './stack.ts';
 import type { Stack } from './stack.ts';
+import { hearSignals } from './stop-requests.ts';
+import type { StopRequests } from './stop-requests.ts';
 import { Supervisor } from './supervisor.ts';
 
 const EPHEMERAL_PREFIX = 'nightshift-ephemeral-';
-const FORCE_EXIT_CODE = 130;
-const PARENT_CHECK_MS = 250;
 
 /**
  * Runs the product and the servers it needs until a signal asks it to stop. Answers with the exit code. Does no work of
@@ -32,7 +32,7 @@ export async function launch(start: {
   readonly modules: ProductModules;
 }): Promise<number> {
   const startedAt = performance.now();
-  const stop = stopRequests(start.environment);
+  const stop = hearSignals(start.environment);
   try {
     const options = parseOptions(start.args);
     if (options.isHelp) {
@@ -125,57 +125,6 @@ async function superviseStack(run: Run, folder: DataFolder, stack: Stack): Promi
     rmSync(endpointsFile, { force: true });
   }
   say('Stopped.');
-}
-
-/** Signals that ask us to stop, heard from the first moment on. */
-interface StopRequests {
-  readonly asked: Promise<void>;
-  isAsked(): boolean;
-  onStop(action: () => void): void;
-  /** Called for the second signal. */
-  onForce(action: () => void): void;
-}
-
-function stopRequests(environment: Environment): StopRequests {
-  const asked = Promise.withResolvers<void>();
-  let count = 0;
-  let stop: () => void = () => {};
-  let force: (() => void) | undefined;
-  const ask = () => {
-    count += 1;
-    if (count === 1) stop();
-    asked.resolve();
-  };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      ask();
-      if (count === 1) return;
-      if (force !== undefined) force();
-      else process.exit(FORCE_EXIT_CODE);
-    });
-  }
-  if (environment['npm_lifecycle_event'] !== undefined) whenParentEnds(() => count === 0 && ask());
-  return {
-    asked: asked.promise,
-    isAsked: () => count > 0,
-    onStop: (action) => {
-      stop = action;
-    },
-    onForce: (action) => {
-      force = action;
-    },
-  };
-}
-
-/** npm hands a signal to the shell between us only, which ends without passing it on; we would run on unseen. */
-function whenParentEnds(action: () => void): void {
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    action();
-  }, PARENT_CHECK_MS);
-  timer.unref();
 }
 
 function ephemeralPrefix(): string {

@@ -1,5 +1,8 @@
 import { parseArgs } from 'node:util';
 import { LaunchError } from './launch-error.ts';
+import { PORT_BLOCK } from './ports.ts';
+
+const LAST_PORT_BASE = 65_536 - PORT_BLOCK;
 
 /** The flags of `npm start`. */
 export interface LaunchOptions {
@@ -56,6 +59,6 @@ function parse(args: readonly string[]) {
 
 function portBase(text: string): number {
   const base = Number(text);
-  if (Number.isInteger(base) && base >= 1 && base <= 65_526) return base;
-  throw new LaunchError(`--port ${text}: must be a whole number from 1 to 65526.`);
+  if (Number.isInteger(base) && base >= 1 && base <= LAST_PORT_BASE) return base;
+  throw new LaunchError(`--port ${text}: must be a whole number from 1 to ${LAST_PORT_BASE}.`);
 }
