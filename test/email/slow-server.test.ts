@@ -46,6 +46,13 @@ function reaches({ core, tenantId, id }: { core: Core; tenantId: string; id: str
   );
 }
 
+test('an operation ends when the mail server has answered, not when its only step began', async () => {
+  const row = await reaches(await startWorld({ greetingMs: 200 }), 'succeeded');
+  assert.ok(row.started_at !== null && row.finished_at !== null);
+  const tookMs = row.finished_at.getTime() - row.started_at.getTime();
+  assert.ok(tookMs >= 150, `${tookMs} ms`);
+});
+
 test('a mail server that takes 3 s to greet gets the mail, once', async () => {
   const world = await startWorld({ greetingMs: 3_000 });
   await reaches(world, 'succeeded');

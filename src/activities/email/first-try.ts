@@ -35,13 +35,18 @@ export async function firstTry(deps: FirstTryDeps, job: Job, rows: readonly Effe
   }
 }
 
-/** Ends the operation with its only effect, unless the workflow goes on without waiting for it. */
+/**
+ * Ends the operation with its only effect, unless the workflow goes on without waiting for it. It ends when the answer came: the time
+ * that the workflow gave us is that of the beginning.
+ */
 function createClosing({ store, onClosed }: FirstTryDeps, job: Job, patience: Patience) {
+  const beganMs = performance.now();
   let ended: Outcome | undefined;
   const record: EffectContext['record'] = async (ref: EffectRef, how: EffectEnd) => {
     if ((how.state !== 'done' && how.state !== 'refused') || !patience.isInTime()) return store.effects.end(ref, how);
     const outcome = outcomeOfEmail(count(job, { standings: [how.state], isPutOff: false }));
-    const { fence, closed, seconds } = await store.lifecycle.closeWithEffect({ run: job.run, outcome }, ref, how);
+    const run = { ...job.run, nowMs: job.run.nowMs + Math.round(performance.now() - beganMs) };
+    const { fence, closed, seconds } = await store.lifecycle.closeWithEffect({ run, outcome }, ref, how);
     if (closed) {
       ended = outcome;
       onClosed({ kind: job.run.kind, status: outcome.status, seconds });
