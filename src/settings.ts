@@ -128,7 +128,10 @@ export const settingsSchema = z.object({
   }),
   STORAGE_URL: setting(url('file:', 's3:'), {
     group: 'Outside',
-    description: 'Where the bytes of files live, for all processes: file: with a folder, such as file:///var/lib/nightshift/files.',
+    description:
+      'Where the bytes of files live, for all processes: file: with a folder, such as file:///var/lib/nightshift/files, or s3: with a bucket, ' +
+      'such as s3://my-bucket/folder?endpoint=https://s3.example.com&region=eu-1. Who we are there, the AWS SDK finds: AWS_ACCESS_KEY_ID and ' +
+      'AWS_SECRET_ACCESS_KEY, a profile, or the role of the machine.',
     unset: 'files in DATA_DIR',
     secret: true,
   }),

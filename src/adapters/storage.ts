@@ -1,9 +1,11 @@
-import { resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 import type { Partials } from './partials.ts';
 import { createFileStorage } from './storage-file.ts';
+import { createS3Storage } from './storage-s3.ts';
 
 /** What was stored, found out while it was. */
 export interface StoredContent {
@@ -82,21 +84,23 @@ export interface Storage {
   readonly partials: Partials;
 }
 
+export interface StorageOptions {
+  /** For copies of objects that programs need as files, where the driver is no folder. */
+  readonly workDir?: string;
+}
+
 /**
  * The driver that the URL's scheme chooses: `file:` with a folder, absolute (`file:///var/lib/nightshift/files`) or from the working directory
- * (`file:./files`). Touches nothing before the first call.
+ * (`file:./files`); `s3:` with a bucket (`s3://bucket/folder?endpoint=…&region=…`). Touches nothing before the first call.
  * @throws {Error} saying what is wrong with the URL
  */
-export function createStorage(url: string): Storage {
+export function createStorage(url: string, { workDir = join(tmpdir(), 'nightshift-work') }: StorageOptions = {}): Storage {
   const scheme = /^[a-z0-9+.-]+:/i.exec(url)?.[0].toLowerCase();
   if (scheme === 'file:') {
     return createFileStorage(folderOf(url));
   }
-  throw new Error(
-    scheme === 's3:'
-      ? 'STORAGE_URL: s3: is not available yet; use file: with a folder, on a volume that all processes share.'
-      : 'STORAGE_URL: must begin with file:, as in file:///var/lib/nightshift/files.',
-  );
+  if (scheme === 's3:') return createS3Storage(url, { workDir });
+  throw new Error('STORAGE_URL: must begin with file: or s3:, as in file:///var/lib/nightshift/files.');
 }
 
 function folderOf(url: string): string {

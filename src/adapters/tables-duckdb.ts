@@ -1,6 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip, createZstdCompress } from 'node:zlib';
 import { Readable } from 'node:stream';
@@ -13,6 +10,7 @@ import { joinParquet } from './tables/parquet-join.ts';
 import { profileTable } from './tables/profile.ts';
 import { Session } from './tables/session.ts';
 import { copyOptions, named, quoted } from './tables/sql.ts';
+import { newWorkPath, openWorkFolder } from './work-folder.ts';
 import { unzstd } from './zstd-frames.ts';
 
 /** DuckDB in this process, each piece of work in an instance and a folder of its own. */
@@ -20,30 +18,13 @@ export function createDuckdbTables({ folder }: { /** Where those folders are mad
   let swept: Promise<void> | undefined;
   return {
     async open({ threads }) {
-      swept ??= sweepDead(folder);
+      swept ??= openWorkFolder(folder);
       await swept;
-      return workOf(await Session.open(join(folder, `${process.pid}-${randomUUID()}`), threads));
+      return workOf(await Session.open(newWorkPath(folder), threads));
     },
     unpack: (packed, by) => (by === 'gzip' ? gunzipped(packed) : unzstd(packed)),
     join: joinParts,
   };
-}
-
-/** What killed processes left. */
-async function sweepDead(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const name of await readdir(folder)) {
-    const pid = Number(/^(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]);
-    if (Number.isSafeInteger(pid) && !isAlive(pid)) await rm(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }
 
 function workOf(session: Session): TableWork {

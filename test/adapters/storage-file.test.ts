@@ -115,7 +115,7 @@ describe('storage: its URL', () => {
   it('chooses the driver, or says clearly what is wrong', () => {
     createStorage('file:///var/lib/nightshift/files');
     createStorage('file:./files');
-    assert.throws(() => createStorage('s3://bucket'), /s3: is not available yet/);
+    createStorage('s3://bucket');
     for (const url of [
       '',
       'files',

@@ -21,6 +21,8 @@ type Start = () => Promise<StorageTarget>;
 
 const ADAPTER = join(import.meta.dirname, '../../src/adapters/storage.ts');
 const LARGE_BYTES = 256 * 1024 * 1024;
+/** So much that every driver has begun to store it. */
+const BEGUN_BYTES = 20 * 1024 * 1024;
 /** What a process may grow by while {@link LARGE_BYTES} pass: buffers of streams, and garbage of them. */
 const FLAT_BYTES = 96 * 1024 * 1024;
 
@@ -347,7 +349,7 @@ function describeProcesses(start: Start): void {
       '-e',
       `import { createStorage } from ${JSON.stringify(ADAPTER)};
       async function* content() {
-        for (let part = 0; part < 20; part += 1) yield Buffer.alloc(65_536);
+        for (let part = 0; part < ${BEGUN_BYTES / 65_536}; part += 1) yield Buffer.alloc(65_536);
         process.stdout.write('half');
         // Kept alive by the open pipe.
         await new Promise((resolve) => process.stdin.on('data', resolve));
@@ -375,7 +377,7 @@ function describeProcesses(start: Start): void {
     const storage = createStorage(target.url);
     await storage.put('kept', pieces('old'));
     async function* content(): AsyncGenerator<Buffer> {
-      yield Buffer.from('half');
+      yield Buffer.alloc(BEGUN_BYTES);
       while ((await target.countTemporary()) > 0) await storage.sweepTemporary(0);
     }
     await assert.rejects(storage.put('kept', content()));

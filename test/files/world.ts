@@ -52,12 +52,14 @@ export interface WorldOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Stand between the product and its parts. */
   readonly gates?: Gates;
+  /** Answers with a `STORAGE_URL`, where it is not a folder. */
+  readonly startStorage?: () => Promise<string>;
 }
 
 const LIMITS: FileSettings = { maxBytes: 1024 ** 3, quotaBytes: 4 * 1024 ** 3, uploadExpiryMs: 3_600_000 };
 
 /** The product without its processes: HTTP, core and workers in this one, over a storage folder of its own. */
-export function useFileWorld({ files = {}, environment = {}, gates }: WorldOptions = {}): FileWorld {
+export function useFileWorld({ files = {}, environment = {}, gates, startStorage }: WorldOptions = {}): FileWorld {
   let core: Core;
   let api: Api;
   let tenantId: string;
@@ -67,7 +69,7 @@ export function useFileWorld({ files = {}, environment = {}, gates }: WorldOptio
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'nightshift-storage-'));
     const ground = await useGround();
-    const storageUrl = pathToFileURL(folder).href;
+    const storageUrl = (await startStorage?.()) ?? pathToFileURL(folder).href;
     core = await startCore(ground, {
       environment: { STORAGE_URL: storageUrl, WORK_DIR: `${folder}-work`, ...environment },
       ...(gates === undefined ? {} : { overrides: gates.around(storageUrl) }),
