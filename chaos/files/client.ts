@@ -2,6 +2,7 @@
 //   node chaos/files/client.ts ENDPOINT FILE STATE   (the key is in CHAOS_KEY)
 // STATE keeps the upload's address. Each line of its output is JSON: what was acknowledged, where it went on, and the end.
 import { createReadStream, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { basename } from 'node:path';
 import { Upload } from 'tus-js-client';
 
 const [endpoint = '', file = '', state = ''] = process.argv.slice(2);
@@ -12,7 +13,7 @@ const known = existsSync(state) ? readFileSync(state, 'utf8') : '';
 const upload = new Upload(createReadStream(file) as never, {
   endpoint,
   headers: { Authorization: `Bearer ${process.env['CHAOS_KEY']}` },
-  metadata: { filename: 'load.bin' },
+  metadata: { filename: basename(file) },
   chunkSize: CHUNK_BYTES,
   retryDelays: RETRY_DELAYS,
   ...(known === '' ? {} : { uploadUrl: known }),

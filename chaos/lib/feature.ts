@@ -31,6 +31,8 @@ export interface FeatureWorld extends AsyncDisposable {
   seenEffects(): number;
   /** The life of one operation as a client sees it; resolves when it is seen to have ended. `onAcknowledged`: it is safely noted. */
   live(ordinal: number, load: Load, onAcknowledged: () => void): Promise<void>;
+  /** After the load has ended: what needs strikes at points of its own, and makes them itself. */
+  secondAct?(product: Product, say: (line: string) => void): Promise<void>;
   judge(product: Product): Promise<Verdict>;
 }
 

@@ -31,6 +31,11 @@ export class Load {
     return this.#errors;
   }
 
+  /** It did not end in time, so nothing more is begun. */
+  get isGivenUp(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   get open(): number {
     return this.#open;
   }

@@ -48,6 +48,7 @@ export async function runTrial(trial: Trial): Promise<RunResult> {
       return struck;
     };
     const struck = await Promise.race([strikesAndLoad(), aborted(trial.signal)]);
+    if (!load.isGivenUp) await Promise.race([world.secondAct?.(product, say), aborted(trial.signal)]);
     await sleep(QUIET_MS);
     const verdict = await world.judge(product);
     const violations = [...struck.violations, ...load.errors.map(({ message }) => message), ...verdict.violations];
