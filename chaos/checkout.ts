@@ -5,9 +5,10 @@ import { Ledger } from './lib/ledger.ts';
 import type { Product } from './lib/product.ts';
 import { collectEvidence } from './checkout/evidence.ts';
 import { judgeCheckout } from './checkout/judge.ts';
-import { liveBuyer } from './checkout/life.ts';
-import { planBuyers, SKUS, STOCK } from './checkout/plan.ts';
+import { liveBuyer, liveCrowd } from './checkout/life.ts';
+import { CROWD_STOCK, planBuyers, planCrowd, shelf } from './checkout/plan.ts';
 import type { Buyer } from './checkout/plan.ts';
+import { ReturnNews } from './checkout/return-news.ts';
 import { startTwinProcess } from './checkout/twin.ts';
 import type { TwinProcess } from './checkout/twin.ts';
 import { startMailServer } from './email/mail-server.ts';
@@ -18,8 +19,12 @@ const PRICES = [
   { amount: 3200, currency: 'JPY' },
   { amount: 6650, currency: 'KWD' },
 ];
-/** Of changing requests to the provider. What is lost is lost for the first two attempts under its key. */
+/**
+ * Of changing requests to the provider. What is lost is lost for the first two attempts under its key. There are fewer refunds than
+ * payments, so more of them go wrong.
+ */
 const REQUEST_FAULTS = [
+  { kind: 'rate_limited', share: 0.25, route: 'POST /v1/refunds' },
   { kind: 'reply_lost', share: 0.1, attempts: 2 },
   { kind: 'cut_body', share: 0.03 },
   { kind: 'error_500', share: 0.02 },
@@ -39,18 +44,22 @@ export function checkout(name: string, webhooks: object): ChaosFeature {
   return {
     name,
     targets: ['app', 'postgres', 'temporal', 'supervisor', 'stall'],
-    smoke: { count: 30, kills: 3 },
+    smoke: { count: 30, kills: 3, blackoutPosts: 8 },
     open: (run) => open(run, webhooks),
   };
 }
 
 async function open({ seed, count, folder }: FeatureRun, webhooks: object): Promise<FeatureWorld> {
-  const buyers = planBuyers(seed, count);
+  const planned = planBuyers(seed, count);
+  const crowd = planCrowd(count);
+  const buyers = [...planned, ...crowd];
+  /** In the midst of the run, among the strikes. */
+  const crowdComesWith = Math.floor(count / 3);
   const mailFile = join(folder, 'mails.jsonl');
   const ledger = await Ledger.create(join(folder, 'ledger.jsonl'));
   const mails = await startMailServer({ seed, journalFile: mailFile, onAccepted: () => undefined });
   const twin = await startTwinProcess(join(folder, 'provider'));
-  const watch = watchPayments(twin);
+  const watch = watchProvider(twin);
   return {
     environment: {
       STRIPE_API_KEY: twin.keys.secret,
@@ -64,18 +73,22 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
       RECONCILE_PAYMENTS: '15s',
       CART_REMINDERS: '5s,15s',
     },
-    expectedEffects: buyers.filter(({ behaviour }) => behaviour !== 'leaves' && behaviour !== 'abandons').length,
+    expectedEffects:
+      planned.filter(({ behaviour }) => behaviour !== 'leaves' && behaviour !== 'abandons').length + (crowd.length > 0 ? CROWD_STOCK : 0),
     seenEffects: () => watch.paid(),
     async prepare(product) {
       await twin.sendWebhooksTo(`${product.endpoints['api'] ?? ''}/hooks/stripe`);
-      await openShop(product);
+      await openShop(product, shelf(buyers));
+      watch.whenReturnIsTold(() => forgetReturn(product));
       // Last, since it would hit the calls above.
       await twin.setFaults({ seed: String(seed), requests: REQUEST_FAULTS, webhooks, lateMs: LATE_MS });
     },
     async live(ordinal, load, onAcknowledged) {
-      const buyer: Buyer | undefined = buyers[ordinal];
+      const buyer: Buyer | undefined = planned[ordinal];
       if (buyer === undefined) throw new Error(`there is no buyer ${ordinal}`);
-      await liveBuyer(buyer, { load, ledger, onAcknowledged });
+      const beside = ordinal === crowdComesWith ? crowd : [];
+      const client = { load, ledger, onAcknowledged };
+      await Promise.all([liveBuyer(buyer, client), liveCrowd(beside, { ...client, onAcknowledged: () => undefined })]);
     },
     async judge(product) {
       const providerEntries = await twin.audit(0);
@@ -90,31 +103,56 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
   };
 }
 
-async function openShop(product: Product): Promise<void> {
-  for (const sku of SKUS) {
-    const body = { name: `A ${sku}`, prices: PRICES, taxPercent: 19, stock: STOCK };
+async function openShop(product: Product, stocks: ReadonlyMap<string, number>): Promise<void> {
+  for (const [sku, stock] of stocks) {
+    const body = { name: `A ${sku}`, prices: PRICES, taxPercent: 19, stock };
     const { status, body: answer } = await product.call('PUT', `/v1/products/${sku}`, { body });
     if (status !== 200 && status !== 201) throw new Error(`${sku} was answered by ${status} ${JSON.stringify(answer)}`);
   }
 }
 
-/** Counts the payments that the provider has taken so far, for strikes that come in the midst of them. */
-function watchPayments(twin: TwinProcess) {
+/** Watches the provider's journal while it is written, for strikes that come in the midst of what it says. */
+function watchProvider(twin: TwinProcess) {
   const stop = new AbortController();
+  const news = new ReturnNews();
   let [after, paid] = [0, 0];
+  let onReturn: (() => void) | undefined;
   const watching = (async () => {
     while (!stop.signal.aborted) {
       const entries = await twin.audit(after).catch(() => []);
       after += entries.length;
-      paid += entries.filter((entry) => JSON.stringify(entry).includes('"type":"payment_intent.succeeded"')).length;
+      paid += entries.filter(isPaid).length;
+      if (onReturn !== undefined && news.isJustTold(entries)) {
+        onReturn();
+        onReturn = undefined;
+      }
       await sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   })();
   return {
     paid: () => paid,
+    /** Calls back once, when all that is to be said of a refund that came back was just acknowledged. */
+    whenReturnIsTold(call: () => void) {
+      onReturn = call;
+    },
     async stop() {
       stop.abort();
       await watching;
     },
   };
+}
+
+/** Whether money was taken then; that somebody was told of it later is another entry. */
+function isPaid(entry: unknown): boolean {
+  const text = JSON.stringify(entry);
+  return text.includes('"type":"payment_intent.succeeded"') && !text.includes('"cause":"delivery"');
+}
+
+/** Kills the app the moment it has said that it knows of a refund that came back: nobody will say it again. */
+function forgetReturn(product: Product): void {
+  try {
+    product.signal('app', 'SIGKILL');
+  } catch {
+    // It is dead already.
+  }
 }

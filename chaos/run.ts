@@ -48,7 +48,7 @@ async function main(): Promise<number> {
       ? (feature.smoke ?? SMOKE)
       : { count: wholeNumber('count', values.count), kills: wholeNumber('kills', values.kills) };
   const { blackoutPosts } = feature;
-  const size: RunSize = { seed, ...asked, ...(blackoutPosts === undefined ? {} : { blackoutPosts }) };
+  const size: RunSize = { seed, ...(blackoutPosts === undefined ? {} : { blackoutPosts }), ...asked };
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(`ended by ${signal}`)));
   if (values.plants) return runPlants({ feature, size, tree, say, signal: stop.signal, only: values.only });

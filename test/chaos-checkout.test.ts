@@ -7,8 +7,9 @@ import type { CheckoutEvidence, OrderEvidence } from '../chaos/checkout/evidence
 import { judgeCheckout } from '../chaos/checkout/judge.ts';
 import { readProvider } from '../chaos/checkout/journal.ts';
 import type { ProviderEvidence } from '../chaos/checkout/journal.ts';
-import { planBuyers, SKUS, STOCK } from '../chaos/checkout/plan.ts';
+import { CROWD_SKU, CROWD_STOCK, planBuyers, planCrowd, SKUS, STOCK } from '../chaos/checkout/plan.ts';
 import type { Buyer } from '../chaos/checkout/plan.ts';
+import { ReturnNews } from '../chaos/checkout/return-news.ts';
 import type { JournalEntry } from '../chaos/email/journal.ts';
 import { openTwin } from './support/stripe-twin.ts';
 import type { OpenTwin } from './support/stripe-twin.ts';
@@ -20,6 +21,9 @@ const BUYER: Buyer = {
   ...{ methods: ['pm_card_visa'], isDouble: false, refunds: [], wantsReminders: true, optsOutAfterMs: undefined },
 };
 const LEFT: Buyer = { ...BUYER, ordinal: 1, behaviour: 'leaves', email: 'm1-0@chaos.example', methods: [] };
+
+const CROWDED: Buyer = { ...BUYER, ordinal: 2, behaviour: 'crowds', sku: CROWD_SKU, quantity: 1, wantsReminders: false };
+const LAST = { sku: CROWD_SKU, stock: CROWD_STOCK, available: CROWD_STOCK };
 
 let twin: OpenTwin;
 let provider: ProviderEvidence;
@@ -60,7 +64,7 @@ function order(change: Partial<OrderEvidence> = {}): OrderEvidence {
   return {
     ...{ buyer: BUYER, id: 'o1', orderIds: ['o1'], status: 'succeeded', error: undefined, refunds: [], steps: [STEP, STEP] },
     order: { id: 'o1', state: 'paid', totalAmount: 3998, currency: 'EUR', capturedAmount: 3998, refundedAmount: 0 },
-    seenPaidAt: Date.now() + 60_000,
+    ...{ seenPaidAt: Date.now() + 60_000, seenStates: ['created', 'paid'] },
     ...change,
   };
 }
@@ -91,7 +95,7 @@ function pieces(stock: number, available = stock): CheckoutEvidence['products'] 
 
 function evidence(change: Partial<CheckoutEvidence> = {}): CheckoutEvidence {
   return {
-    ...{ buyers: [BUYER, LEFT], orders: [order()], left: new Set([1]), optedOutAt: new Map(), provider },
+    ...{ buyers: [BUYER, LEFT], orders: [order()], left: new Set([1]), soldOut: new Set(), optedOutAt: new Map(), provider },
     ...{ mails: [RECEIPT, REMINDED], products: pieces(STOCK - 2), accounts: books() },
     ...change,
   };
@@ -160,6 +164,10 @@ describe('the judge of checkout', () => {
       /costs 3999, the payment is of 3998/,
     ],
     'money shown before it was there': [() => ({ orders: [order({ seenPaidAt: 1 })] }), /shown as paid before/],
+    'money that was shown and then was not': [
+      () => ({ orders: [order({ seenStates: ['created', 'paid', 'needs_payment_method', 'paid'] })] }),
+      /was shown as paid, and then as needs_payment_method/,
+    ],
     'a refund that the provider never made': [
       () => ({ orders: [order({ refunds: [{ id: 'r1', amount: 1000, status: 'succeeded' }] })] }),
       /1000 should have been given back, 0 were/,
@@ -184,6 +192,17 @@ describe('the judge of checkout', () => {
     'pieces that vanished': [() => ({ products: pieces(STOCK - 3) }), /pieces should be left/],
     'pieces sold twice': [() => ({ products: pieces(STOCK - 1) }), /pieces should be left/],
     'pieces put aside for ever': [() => ({ products: pieces(STOCK - 2, STOCK - 4) }), /2 pieces are put aside/],
+    'a crowd that was sent home while there were pieces': [
+      () => ({ buyers: [BUYER, LEFT, CROWDED], soldOut: new Set([2]), products: [...pieces(STOCK - 2), LAST] }),
+      /0 of 50 pieces of chaos-last were sold, 1 buyers sent home/,
+    ],
+    'somebody who was told both': [
+      () => ({
+        ...{ buyers: [BUYER, LEFT, CROWDED], soldOut: new Set([2]), products: [...pieces(STOCK - 2), LAST] },
+        orders: [order(), order({ buyer: CROWDED, id: 'o2', status: 'failed', error: 'x' })],
+      }),
+      /order 2 .* was told that nothing is left as well/,
+    ],
     'an order without a receipt': [() => ({ mails: [REMINDED] }), /has 0 receipts/],
     'two receipts': [() => ({ mails: [RECEIPT, { ...RECEIPT, outcome: 'lost' }, REMINDED] }), /has 2 receipts/],
     'a receipt for nothing': [
@@ -223,6 +242,36 @@ describe('the judge of checkout', () => {
   });
 });
 
+describe('the watch for refunds that came back', () => {
+  const told = (id: string, more: object = {}) => ({
+    ...{ at: new Date().toISOString(), cause: 'delivery' },
+    changes: [
+      {
+        table: 'event',
+        put: {
+          id,
+          type: 'refund.updated',
+          pending_webhooks: 0,
+          data: { object: { object: 'refund', id: 're_1', status: 'failed' } },
+          ...more,
+        },
+      },
+    ],
+  });
+
+  test('says so when the last of three events was acknowledged, and only then', () => {
+    const news = new ReturnNews();
+    assert.equal(news.isJustTold([told('evt_1'), told('evt_2'), told('evt_2')]), false);
+    assert.equal(news.isJustTold([told('evt_3', { pending_webhooks: 1 }), { ...told('evt_3'), cause: 'time' }]), false);
+    assert.equal(news.isJustTold([told('evt_3')]), true);
+  });
+
+  test('does not when the first was acknowledged long ago', () => {
+    const early = { ...told('evt_1'), at: new Date(Date.now() - 60_000).toISOString() };
+    assert.equal(new ReturnNews().isJustTold([early, told('evt_2'), told('evt_3')]), false);
+  });
+});
+
 describe('the plan of buyers', () => {
   test('repeats for a seed, differs for another, and holds every behaviour', () => {
     const buyers = planBuyers(7, 400);
@@ -233,5 +282,10 @@ describe('the plan of buyers', () => {
     assert.equal(new Set(buyers.map(({ currency }) => currency)).size, 3);
     assert.equal(new Set(buyers.map(({ email }) => email)).size, buyers.length);
     assert.ok(buyers.some(({ isDouble }) => isDouble) && buyers.some(({ refunds }) => refunds.length === 2));
+  });
+
+  test('has a crowd of 500 beside the 200 of a full run, and none in a short one', () => {
+    assert.deepEqual([planCrowd(200).length, planCrowd(30).length], [500, 0]);
+    assert.deepEqual(new Set([...planBuyers(1, 200), ...planCrowd(200)].map(({ ordinal }) => ordinal)).size, 700);
   });
 });

@@ -20,13 +20,13 @@ export interface BenchWorld extends AsyncDisposable {
   readonly apiUrl: string;
 }
 
-/** Starts the product of this clone, or of another `tree`. */
-export async function startWorld(tree = ROOT): Promise<BenchWorld> {
+/** Starts the product of this clone, or of another `tree`, with more settings perhaps. */
+export async function startWorld(tree = ROOT, more: Readonly<Record<string, string>> = {}): Promise<BenchWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'nightshift-bench-'));
   // PostgreSQL has a user of its own when we are root, and must be able to pass through.
   chmodSync(folder, 0o711);
   const sink = await startSmtpSink();
-  const environment = { SMTP_URL: sink.url, RATE_LIMIT_PER_MINUTE: '10000000' };
+  const environment = { SMTP_URL: sink.url, RATE_LIMIT_PER_MINUTE: '10000000', ...more };
   const product = await Product.start({ tree, folder, environment });
   return {
     product,

@@ -10,6 +10,7 @@ const TRIES = 20;
 
 const LedgerEntry = z.discriminatedUnion('type', [
   z.object({ type: z.literal('left'), ordinal: z.number(), cartId: z.string(), at: z.number() }),
+  z.object({ type: z.literal('soldOut'), ordinal: z.number(), at: z.number() }),
   z.object({ type: z.literal('optedOut'), ordinal: z.number(), at: z.number() }),
   z.object({ type: z.literal('acknowledged'), ordinal: z.number(), cartId: z.string(), ids: z.array(z.string()), at: z.number() }),
   z.object({ type: z.literal('seen'), ordinal: z.number(), id: z.string(), state: z.string(), at: z.number() }),
@@ -43,6 +44,9 @@ const Timeline = z.object({
 const Products = z.object({ data: z.array(z.object({ sku: z.string(), stock: z.int(), available: z.int() })) });
 const Balance = z.object({ accounts: z.array(z.object({ account: z.string(), currency: z.string(), balance: z.int() })) });
 
+/** What an order is shown as once money was taken for it. */
+export const PAID_STATES: ReadonlySet<string> = new Set(['paid', 'partially_refunded', 'refunded']);
+
 export interface RefundEvidence {
   readonly id: string;
   /** Null: all that was left. */
@@ -64,12 +68,16 @@ export interface OrderEvidence {
   readonly steps: z.infer<typeof Timeline>['data'];
   /** When a client saw money taken first, in ms since 1970. */
   readonly seenPaidAt: number | undefined;
+  /** What a client saw, each state when it was another than before. */
+  readonly seenStates: readonly string[];
 }
 
 export interface CheckoutEvidence {
   readonly buyers: readonly Buyer[];
   readonly orders: readonly OrderEvidence[];
   readonly left: ReadonlySet<number>;
+  /** Who was told that there are no pieces left. */
+  readonly soldOut: ReadonlySet<number>;
   /** When buyers were told that nobody reminds them any more. */
   readonly optedOutAt: ReadonlyMap<number, number>;
   readonly provider: ProviderEvidence;
@@ -104,6 +112,7 @@ export async function collectEvidence(sources: EvidenceSources): Promise<Checkou
     buyers,
     orders,
     left: new Set(ledger.flatMap((entry) => (entry.type === 'left' ? [entry.ordinal] : []))),
+    soldOut: new Set(ledger.flatMap((entry) => (entry.type === 'soldOut' ? [entry.ordinal] : []))),
     optedOutAt: new Map(ledger.flatMap((entry) => (entry.type === 'optedOut' ? [[entry.ordinal, entry.at] as const] : []))),
     provider: readProvider(providerEntries),
     mails: readLedger(mailFile).map((line) => JournalEntry.parse(line)),
@@ -134,8 +143,7 @@ async function askAbout(product: Product, buyer: Buyer, { cartId, ids, ledger }:
     const found = await read(product, `/v1/operations/${refundId}`);
     refunds.push({ id: refundId, amount, status: found.status === 200 ? Operation.parse(found.body).status : 'missing' });
   }
-  const paidStates = new Set(['paid', 'partially_refunded', 'refunded']);
-  const seen = ledger.find((entry) => entry.type === 'seen' && entry.id === id && paidStates.has(entry.state));
+  const seen = ledger.flatMap((entry) => (entry.type === 'seen' && entry.id === id ? [entry] : []));
   return {
     buyer,
     id,
@@ -145,7 +153,8 @@ async function askAbout(product: Product, buyer: Buyer, { cartId, ids, ledger }:
     order: order.status === 200 ? Order.parse(order.body) : undefined,
     refunds,
     steps: timeline.status === 200 ? Timeline.parse(timeline.body).data : [],
-    seenPaidAt: seen?.at,
+    seenPaidAt: seen.find(({ state }) => PAID_STATES.has(state))?.at,
+    seenStates: seen.map(({ state }) => state),
   };
 }
 

@@ -1,8 +1,8 @@
 import { hasArrived, type JournalEntry } from '../email/journal.ts';
 import type { Verdict } from '../lib/feature.ts';
-import type { CheckoutEvidence, OrderEvidence } from './evidence.ts';
+import { type CheckoutEvidence, type OrderEvidence, PAID_STATES } from './evidence.ts';
 import type { OrderMoney } from './journal.ts';
-import { mustPay, SKUS, STOCK } from './plan.ts';
+import { CROWD_SKU, CROWD_STOCK, mustPay, shelf } from './plan.ts';
 
 const TERMINAL: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'expired', 'unknown']);
 /** A mail whose sending had begun may be taken so much later. */
@@ -18,15 +18,17 @@ export function judgeCheckout(evidence: CheckoutEvidence): Verdict {
   const { orders, provider, mails, buyers } = evidence;
   const arrived = mails.filter(hasArrived);
   const byRecipient = Map.groupBy(arrived, ({ recipient }) => recipient);
-  const known = new Set([...orders.map(({ buyer }) => buyer.ordinal), ...evidence.left]);
+  const known = new Set([...orders.map(({ buyer }) => buyer.ordinal), ...evidence.left, ...evidence.soldOut]);
   const violations = [
     ...buyers.flatMap(({ ordinal }) => (known.has(ordinal) ? [] : [`buyer ${ordinal} was never acknowledged`])),
     ...orders.flatMap((order) => judgeOperations(order)),
     ...orders.flatMap((order) => judgeMoney(order, provider.orders.get(order.id))),
+    ...orders.flatMap((order) => judgeSeen(order)),
     ...orders.flatMap((order) => judgeRefunds(order, provider.orders.get(order.id))),
     ...strangers(evidence),
     ...judgeBooks(evidence),
     ...judgeStock(evidence),
+    ...judgeCrowd(evidence),
     ...orders.flatMap((order) => judgeReceipts(order, byRecipient.get(order.buyer.email) ?? [])),
     ...judgeReminders(evidence, byRecipient),
   ];
@@ -47,6 +49,7 @@ export function judgeCheckout(evidence: CheckoutEvidence): Verdict {
       refunds: orders.reduce((sum, { refunds }) => sum + refunds.length, 0),
       'double submits': count(({ buyer }) => buyer.isDouble),
       'carts left': evidence.left.size,
+      'told sold out': evidence.soldOut.size,
       reminders: reminders.length,
       'provider faults': provider.faults,
       'provider replays': provider.replays,
@@ -106,6 +109,13 @@ function judgeMoney(one: OrderEvidence, money: OrderMoney | undefined): readonly
   ];
 }
 
+/** Money that was shown as taken is never shown as not taken again. */
+function judgeSeen(one: OrderEvidence): readonly string[] {
+  const first = one.seenStates.findIndex((state) => PAID_STATES.has(state));
+  const unpaid = first < 0 ? undefined : one.seenStates.slice(first).find((state) => !PAID_STATES.has(state));
+  return unpaid === undefined ? [] : [`${nameOf(one)} was shown as paid, and then as ${unpaid}`];
+}
+
 function judgeRefunds(one: OrderEvidence, money: OrderMoney | undefined): readonly string[] {
   const { refunds, status, buyer } = one;
   const name = nameOf(one);
@@ -153,25 +163,37 @@ function judgeBooks({ accounts, provider }: CheckoutEvidence): readonly string[]
 }
 
 /** What is gone is what was sold, and nothing is put aside for anybody any more. */
-function judgeStock({ orders, products }: CheckoutEvidence): readonly string[] {
+function judgeStock({ orders, products, buyers }: CheckoutEvidence): readonly string[] {
   if (orders.some(({ status }) => !TERMINAL.has(status))) return [];
-  return SKUS.flatMap((sku) => {
+  return [...shelf(buyers)].flatMap(([sku, first]) => {
     const product = products.find((one) => one.sku === sku);
     const sold = orders
       .filter(({ buyer, status }) => buyer.sku === sku && status === 'succeeded')
       .reduce((sum, { buyer }) => sum + buyer.quantity, 0);
     if (product === undefined) return [`${sku} is gone`];
     return [
-      ...(product.stock === STOCK - sold ? [] : [`${sku}: ${STOCK - sold} pieces should be left, ${product.stock} are`]),
+      ...(product.stock === first - sold ? [] : [`${sku}: ${first - sold} pieces should be left, ${product.stock} are`]),
       ...(product.available === product.stock ? [] : [`${sku}: ${product.stock - product.available} pieces are put aside for nobody`]),
     ];
   });
 }
 
+/** Of few pieces exactly as many orders as there are, and nobody sent home while one was left. */
+function judgeCrowd({ buyers, orders, soldOut }: CheckoutEvidence): readonly string[] {
+  if (!buyers.some(({ sku }) => sku === CROWD_SKU)) return [];
+  const sold = orders.filter(({ buyer, status }) => buyer.sku === CROWD_SKU && status === 'succeeded').length;
+  const both = orders.filter(({ buyer }) => soldOut.has(buyer.ordinal));
+  return [
+    ...(sold === CROWD_STOCK ? [] : [`${sold} of ${CROWD_STOCK} pieces of ${CROWD_SKU} were sold, ${soldOut.size} buyers sent home`]),
+    ...both.map((order) => `${nameOf(order)} was told that nothing is left as well`),
+  ];
+}
+
 function judgeReceipts(one: OrderEvidence, mails: readonly JournalEntry[]): readonly string[] {
   const receipts = mails.filter(({ subject }) => subject?.startsWith('Your receipt') === true).length;
   const name = nameOf(one);
-  if (one.status === 'succeeded') return receipts === 1 ? [] : [`${name} has ${receipts} receipts`];
+  const expected = one.buyer.behaviour === 'crowds' ? 0 : 1;
+  if (one.status === 'succeeded') return receipts === expected ? [] : [`${name} has ${receipts} receipts`];
   return TERMINAL.has(one.status) && receipts > 0 ? [`${name} is ${one.status}, and has a receipt`] : [];
 }
 

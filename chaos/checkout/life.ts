@@ -5,9 +5,15 @@ import type { Buyer } from './plan.ts';
 
 const FIRST_LOOK_MS = 200;
 const MAX_LOOK_MS = 1_500;
+const LOOKS_AFTERWARDS = 3;
+/** How many of a crowd press the button at the same moment. */
+const CROWD_AT_ONCE = 50;
+/** Only in these can an order's work have ended; in the others nobody needs to ask whether it has. */
+const MAY_HAVE_ENDED: ReadonlySet<string> = new Set(['paid', 'partially_refunded', 'refunded', 'cancelled', 'failed', 'unknown']);
 const TERMINAL: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'expired', 'unknown']);
 
 const Cart = z.object({ id: z.string(), quote: z.object({ quoteHash: z.string() }) });
+const Problem = z.object({ code: z.string() });
 const Operation = z.object({ id: z.string(), status: z.string() });
 const Order = z.object({
   state: z.string(),
@@ -28,6 +34,7 @@ export async function liveBuyer(buyer: Buyer, client: Client): Promise<void> {
   const cart = await fillCart(buyer, client);
   if (buyer.behaviour === 'leaves') return leave(buyer, cart.id, client);
   const id = await checkOut(buyer, cart, client);
+  if (id === undefined) return;
   const order = await followOrder(buyer, id, client);
   for (const [index, share] of buyer.refunds.entries()) {
     const amount = share === 1 ? undefined : Math.max(1, Math.floor(order.capturedAmount * share));
@@ -36,12 +43,32 @@ export async function liveBuyer(buyer: Buyer, client: Client): Promise<void> {
   if (buyer.behaviour === 'refund_fails' && order.capturedAmount > 0) await awaitReturn(id, client);
 }
 
-async function fillCart(buyer: Buyer, { load }: Client): Promise<z.infer<typeof Cart>> {
-  const { ordinal, currency, sku, quantity, email, wantsReminders } = buyer;
+/** Hundreds who want the same few pieces. Whoever is told that there are none left goes home. */
+export async function liveCrowd(crowd: readonly Buyer[], client: Client): Promise<void> {
+  const waiting = [...crowd];
+  const winners: Promise<unknown>[] = [];
+  const press = async (): Promise<void> => {
+    for (let buyer = waiting.shift(); buyer !== undefined; buyer = waiting.shift()) {
+      const cart = await makeCart(buyer, client);
+      const id = await checkOut(buyer, cart, client);
+      if (id !== undefined) winners.push(followOrder(buyer, id, client));
+    }
+  };
+  await Promise.all(Array.from({ length: CROWD_AT_ONCE }, press));
+  await Promise.all(winners);
+}
+
+async function makeCart({ ordinal, currency, sku, quantity }: Buyer, { load }: Client): Promise<z.infer<typeof Cart>> {
   const body = { currency, items: [{ sku, quantity }] };
   const made = await load.ask('POST', '/v1/carts', { body, headers: { 'Idempotency-Key': `cart-${ordinal}` } });
   if (made.status !== 201) throw new Error(`the cart of buyer ${ordinal} was answered by ${made.status} ${JSON.stringify(made.body)}`);
-  const cart = Cart.parse(made.body);
+  return Cart.parse(made.body);
+}
+
+async function fillCart(buyer: Buyer, client: Client): Promise<z.infer<typeof Cart>> {
+  const { load } = client;
+  const { ordinal, email, wantsReminders } = buyer;
+  const cart = await makeCart(buyer, client);
   const consent = { reminders: wantsReminders, ...(wantsReminders ? { wording: 'chaos-1' } : {}) };
   const contact = { email, name: `Buyer ${ordinal}`, locale: 'en', timeZone: daylightZone(), consent };
   const put = await load.ask('PUT', `/v1/carts/${cart.id}/contact`, { body: contact });
@@ -59,21 +86,26 @@ async function leave({ ordinal, email, optsOutAfterMs }: Buyer, cartId: string, 
   if (status === 200) await ledger.append({ type: 'optedOut', ordinal, at: Date.now() });
 }
 
-/** Once or twice at the same time: there must be one order. */
-async function checkOut(buyer: Buyer, cart: z.infer<typeof Cart>, { load, ledger, onAcknowledged }: Client): Promise<string> {
-  const { ordinal, methods, isDouble } = buyer;
+/** Once or twice at the same time: there must be one order. Undefined: somebody of the crowd was told that there are no pieces left. */
+async function checkOut(buyer: Buyer, cart: z.infer<typeof Cart>, { load, ledger, onAcknowledged }: Client): Promise<string | undefined> {
+  const { ordinal, methods, isDouble, behaviour } = buyer;
   const body = { quoteHash: cart.quote.quoteHash, paymentMethod: methods[0] };
   const presses = Array.from({ length: isDouble ? 2 : 1 }, async (_, press) => {
     const headers = { 'Idempotency-Key': `checkout-${ordinal}-${press}` };
     const answer = await load.ask('POST', `/v1/carts/${cart.id}/checkout`, { body, headers });
+    if (behaviour === 'crowds' && answer.status === 409 && Problem.parse(answer.body).code === 'cart_not_sellable') return undefined;
     if (answer.status !== 202 && answer.status !== 200)
       throw new Error(`checkout ${ordinal} was answered by ${answer.status} ${JSON.stringify(answer.body)}`);
     return Operation.parse(answer.body).id;
   });
-  const ids = await Promise.all(presses);
+  const ids = (await Promise.all(presses)).filter((id) => id !== undefined);
+  if (ids.length === 0) {
+    await ledger.append({ type: 'soldOut', ordinal, at: Date.now() });
+    return undefined;
+  }
   await ledger.append({ type: 'acknowledged', ordinal, cartId: cart.id, ids: [...new Set(ids)], at: Date.now() });
   onAcknowledged();
-  return ids[0] ?? '';
+  return ids[0];
 }
 
 async function followOrder(buyer: Buyer, id: string, { load, ledger }: Client): Promise<Order> {
@@ -90,13 +122,30 @@ async function followOrder(buyer: Buyer, id: string, { load, ledger }: Client): 
       const asked = await load.ask('POST', `/v1/orders/${id}/payment`, { body: { paymentMethod: next } });
       if (asked.status === 202) methodsUsed += 1;
     }
-    const { status } = Operation.parse((await load.ask('GET', `/v1/operations/${id}`)).body);
+    const status = MAY_HAVE_ENDED.has(seen) ? Operation.parse((await load.ask('GET', `/v1/operations/${id}`)).body).status : '';
     if (TERMINAL.has(status)) {
       await ledger.append({ type: 'ended', ordinal, id, status, at: Date.now() });
-      return lookAt(id, load);
+      return linger(buyer, { id, seen }, { load, ledger });
     }
     await load.pause(pauseMs);
   }
+}
+
+/** Looks a few times more: what was shown must not be taken back by something that was read long ago. */
+async function linger(
+  { ordinal }: Buyer,
+  { id, seen }: { readonly id: string; readonly seen: string },
+  { load, ledger }: Pick<Client, 'load' | 'ledger'>,
+): Promise<Order> {
+  let order = await lookAt(id, load);
+  let last = seen;
+  for (let looks = 0; looks < LOOKS_AFTERWARDS; looks += 1) {
+    if (order.state !== last) await ledger.append({ type: 'seen', ordinal, id, state: order.state, at: Date.now() });
+    last = order.state;
+    await load.pause(MAX_LOOK_MS / 2);
+    order = await lookAt(id, load);
+  }
+  return order;
 }
 
 async function lookAt(id: string, load: Load): Promise<Order> {

@@ -1,8 +1,12 @@
 import { createRandom } from '../lib/random.ts';
 
-/** What a buyer does. `leaves`: fills a cart and goes. `refund_fails`: the bank sends the refund back a moment after it was made. */
+/**
+ * What a buyer does. `leaves`: fills a cart and goes. `refund_fails`: the bank sends the refund back a moment after it was made. `crowds`:
+ * wants one of the few pieces that hundreds want at the same moment.
+ */
 export type Behaviour =
   | 'card'
+  | 'crowds'
   | 'refund_fails'
   | 'approves'
   | 'refuses'
@@ -33,27 +37,34 @@ export interface Buyer {
 
 export const SKUS = ['chaos-gear', 'chaos-lamp', 'chaos-lens'] as const;
 export const STOCK = 5_000;
+/** Hundreds come for it at once, and there are few. */
+export const CROWD_SKU = 'chaos-last';
+export const CROWD_STOCK = 50;
+const CROWD = 500;
+/** Smaller runs have no crowd. */
+const CROWD_FROM = 100;
 const CURRENCIES = ['EUR', 'JPY', 'KWD'] as const;
-const REFUND_SHARE = 0.25;
+const REFUND_SHARE = 0.35;
 const DOUBLE_SHARE = 0.2;
-const OPT_OUT_SHARE = 0.6;
+const OPT_OUT_SHARE = 0.75;
 /** About the time of the first reminder, so that some meet it. */
-const OPT_OUT_FROM_MS = 4_000;
-const OPT_OUT_SPAN_MS = 2_500;
+const OPT_OUT_FROM_MS = 4_500;
+const OPT_OUT_SPAN_MS = 2_000;
 
 const MIX: readonly (readonly [Behaviour, number])[] = [
-  ['card', 0.32],
-  ['refund_fails', 0.04],
-  ['approves', 0.12],
+  ['card', 0.24],
+  ['refund_fails', 0.1],
+  ['approves', 0.1],
   ['refuses', 0.03],
   ['abandons', 0.04],
-  ['debit', 0.1],
-  ['failing_debit', 0.05],
-  ['second_card', 0.1],
-  ['leaves', 0.2],
+  ['debit', 0.08],
+  ['failing_debit', 0.04],
+  ['second_card', 0.08],
+  ['leaves', 0.29],
 ];
 const METHODS: Readonly<Record<Behaviour, readonly string[]>> = {
   card: ['pm_card_visa'],
+  crowds: ['pm_card_visa'],
   refund_fails: ['pm_card_refundFail'],
   approves: ['pm_card_authenticationRequired'],
   refuses: ['pm_card_authenticationRequired', 'pm_card_visa'],
@@ -69,9 +80,33 @@ export function planBuyers(seed: number, count: number): readonly Buyer[] {
   return Array.from({ length: count }, (_, ordinal) => planBuyer(seed, ordinal));
 }
 
+/** Who comes beside them, all at once; their ordinals follow. Nobody knows where they live, so they get no mail. */
+export function planCrowd(count: number): readonly Buyer[] {
+  if (count < CROWD_FROM) return [];
+  return Array.from({ length: CROWD }, (_, index) => ({
+    ordinal: count + index,
+    behaviour: 'crowds',
+    email: `m${count + index}-0@chaos.example`,
+    currency: CURRENCIES[index % CURRENCIES.length] ?? 'EUR',
+    sku: CROWD_SKU,
+    quantity: 1,
+    methods: METHODS.crowds,
+    isDouble: index % 5 === 0,
+    refunds: [],
+    wantsReminders: false,
+    optsOutAfterMs: undefined,
+  }));
+}
+
+/** Pieces of each product that the shop begins with. */
+export function shelf(buyers: readonly Buyer[]): ReadonlyMap<string, number> {
+  const hasCrowd = buyers.some(({ behaviour }) => behaviour === 'crowds');
+  return new Map([...SKUS.map((sku): [string, number] => [sku, STOCK]), ...(hasCrowd ? [[CROWD_SKU, CROWD_STOCK] as const] : [])]);
+}
+
 /** Whether money must have been taken when all is over, whatever was killed. Who has to act in time may come too late. */
 export function mustPay({ behaviour }: Buyer): boolean {
-  return behaviour === 'card' || behaviour === 'refund_fails' || behaviour === 'debit';
+  return behaviour === 'card' || behaviour === 'crowds' || behaviour === 'refund_fails' || behaviour === 'debit';
 }
 
 function planBuyer(seed: number, ordinal: number): Buyer {

@@ -20,6 +20,8 @@ export interface TwinProcess extends AsyncDisposable {
   readonly keys: z.infer<typeof Keys>;
   sendWebhooksTo(url: string): Promise<void>;
   setFaults(plan: object): Promise<void>;
+  /** What the provider's own form does in the buyer's browser. */
+  pay(intentId: string, paymentMethod: string): Promise<void>;
   /** Entries of its journal from this one on, from 0. */
   audit(after: number): Promise<readonly unknown[]>;
 }
@@ -44,6 +46,10 @@ export async function startTwinProcess(folder: string): Promise<TwinProcess> {
     async sendWebhooksTo(target) {
       const [endpoint] = EndpointList.parse(await ask('GET', '/v1/webhook_endpoints')).data;
       await ask('POST', `/v1/webhook_endpoints/${endpoint?.id ?? ''}`, new URLSearchParams({ url: target }));
+    },
+    async pay(intentId, paymentMethod) {
+      const form = new URLSearchParams({ payment_method: paymentMethod, return_url: 'https://shop.example.com/back' });
+      await ask('POST', `/v1/payment_intents/${intentId}/confirm`, form);
     },
     async setFaults(plan) {
       await ask('PUT', '/_twin/faults', JSON.stringify(plan));

@@ -6,7 +6,7 @@ import type { Product } from './product.ts';
 export interface ChaosFeature {
   readonly name: string;
   /** Size of the short run; without one that of all. */
-  readonly smoke?: { readonly count: number; readonly kills: number };
+  readonly smoke?: { readonly count: number; readonly kills: number; readonly blackoutPosts?: number };
   /** Where the usual number of posts in a blackout does not fit. */
   readonly blackoutPosts?: number;
   /** Every process that it uses, and the supervisor: the deck. */

@@ -85,20 +85,21 @@ async function hit(product: Product, { target }: Strike): Promise<void> {
 
 /** Temporal is stopped, work is accepted all the same, the app dies, and both come back. */
 async function blackOut({ product, load, size, say }: NemesisParts): Promise<readonly string[]> {
-  await load.hold(BLACKOUT_POSTS);
-  const ordinals = Array.from({ length: BLACKOUT_POSTS }, (_, index) => loopSize(size) + index);
+  const posts = size.blackoutPosts ?? BLACKOUT_POSTS;
+  await load.hold(posts);
+  const ordinals = Array.from({ length: posts }, (_, index) => loopSize(size) + index);
   product.signal('temporal', 'SIGSTOP');
   try {
     const startedAt = performance.now();
     const accepted = load.postAside(ordinals).then(() => true);
     const isAccepted = await Promise.race([accepted, sleep(BLACKOUT_ACCEPT_MS, false)]);
-    say(`blackout: ${isAccepted ? `${BLACKOUT_POSTS} posts accepted in ${seconds(performance.now() - startedAt)}` : 'posts not accepted'}`);
+    say(`blackout: ${isAccepted ? `${posts} posts accepted in ${seconds(performance.now() - startedAt)}` : 'posts not accepted'}`);
     const back = product.killAndAwait('app');
     await sleep(500);
     product.signal('temporal', 'SIGCONT');
     await back;
     await accepted;
-    return isAccepted ? [] : [`blackout: not all of ${BLACKOUT_POSTS} posts were accepted within ${seconds(BLACKOUT_ACCEPT_MS)}`];
+    return isAccepted ? [] : [`blackout: not all of ${posts} posts were accepted within ${seconds(BLACKOUT_ACCEPT_MS)}`];
   } finally {
     load.release();
   }

@@ -2,8 +2,7 @@ import type { Kinds } from '../contracts/kinds.ts';
 import type { OperationRef, Outcome, RunRef } from '../contracts/pure/operations.ts';
 import type { Mark } from '../store/lifecycle.ts';
 import type { Store } from '../store/index.ts';
-
-const MAX_ACTOR_CHARS = 100;
+import { readAsked } from './lib/asked.ts';
 
 export interface MarkRequest {
   readonly run: RunRef;
@@ -73,14 +72,3 @@ export function createOperationActivities({ store, kinds, onClosed }: OperationA
 }
 
 export type OperationActivities = ReturnType<typeof createOperationActivities>;
-
-/** The CLI may send anything: an actor that isn't a short word is not taken for one. */
-function readAsked(asked: unknown): { readonly actor: string; readonly reason: string | undefined } {
-  const fields = typeof asked === 'object' && asked !== null ? asked : {};
-  const actor =
-    'actor' in fields && typeof fields.actor === 'string' && /^[\w:.-]+$/.test(fields.actor)
-      ? fields.actor.slice(0, MAX_ACTOR_CHARS)
-      : 'temporal';
-  const reason = 'reason' in fields && typeof fields.reason === 'string' ? fields.reason : undefined;
-  return { actor, reason };
-}

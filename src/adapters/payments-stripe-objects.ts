@@ -133,10 +133,11 @@ export function readIntent(value: unknown): Read<PaymentIntent> {
   };
 }
 
-export function readRefund(value: unknown): Read<Refund> {
+/** @param payer whose the payment is: then a refund that was made elsewhere is theirs too, without a key */
+export function readRefund(value: unknown, payer?: PaymentOwner): Read<Refund> {
   const { success, data } = refund.safeParse(value);
   if (!success) return undefined;
-  const ours = ownerOf(data.metadata);
+  const ours = ownerOf(data.metadata) ?? (payer === undefined ? undefined : { owner: payer, key: '' });
   if (ours === undefined) return { value: 'foreign' };
   const { balance_transaction: taken, failure_balance_transaction: returned } = data;
   return {
@@ -152,6 +153,11 @@ export function readRefund(value: unknown): Read<Refund> {
       createdAt: isoOf(data.created),
     },
   };
+}
+
+export function readRefundName(value: unknown): Read<{ readonly id: string; readonly intentId: string }> {
+  const { success, data } = refund.pick({ id: true, payment_intent: true }).safeParse(value);
+  return success ? { value: { id: data.id, intentId: idOf(data.payment_intent) } } : undefined;
 }
 
 export function readBalanceTransaction(value: unknown): Read<BalanceTransaction> {

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe';
 import { createAsk, NotBegunError } from './payments-stripe-client.ts';
 import type { Ask } from './payments-stripe-client.ts';
-import { METADATA, readBalanceTransaction, readEvent, readIntent, readRefund } from './payments-stripe-objects.ts';
+import { METADATA, readBalanceTransaction, readEvent, readIntent, readRefund, readRefundName } from './payments-stripe-objects.ts';
 import type { Read } from './payments-stripe-objects.ts';
 import { answerOf, outcomeOf } from './payments-stripe-outcome.ts';
 import { checkWebhook } from './payments-stripe-webhook.ts';
@@ -58,13 +58,16 @@ export function createStripePayments(settings: PaymentsSettings): Payments {
     findIntent: (request) => driver.findIntent(request),
     listIntents: (request) => driver.listIntents(request),
     createRefund: (request) => driver.createRefund(request),
-    retrieveRefund: (id) => driver.read({ read: readRefund, id }, (stripe) => stripe.refunds.retrieve(id, { expand: REFUND_PARTS })),
+    retrieveRefund: (id) =>
+      driver.read({ read: (value) => readRefund(value), id }, (stripe) => stripe.refunds.retrieve(id, { expand: REFUND_PARTS })),
     listRefunds: (request) => {
       const ofIntent = request.intentId === undefined ? {} : { payment_intent: request.intentId };
-      return driver.list(readRefund, (stripe) =>
-        stripe.refunds.list({ ...pageOf(request), ...ofIntent, expand: REFUND_PARTS.map(inList) }),
+      return driver.list(
+        (value) => readRefund(value, request.owner),
+        (stripe) => stripe.refunds.list({ ...pageOf(request), ...ofIntent, expand: REFUND_PARTS.map(inList) }),
       );
     },
+    listRefundNames: (request) => driver.list(readRefundName, (stripe) => stripe.refunds.list(pageOf(request))),
     listBalanceTransactions: (request) => {
       const ofSource = request.sourceId === undefined ? {} : { source: request.sourceId };
       return driver.list(readBalanceTransaction, (stripe) => stripe.balanceTransactions.list({ ...pageOf(request), ...ofSource }));
@@ -130,7 +133,7 @@ class StripeDriver {
     if (obstacle !== undefined) return obstacle;
     const isAsWanted = (made: { readonly key: string; readonly intentId: string; readonly money: { readonly amount: number } }) =>
       made.key === key && made.intentId === intentId && (amount === undefined || made.money.amount === amount);
-    return this.#change(request, { read: readRefund, isAsWanted }, (stripe, options) =>
+    return this.#change(request, { read: (value) => readRefund(value), isAsWanted }, (stripe, options) =>
       stripe.refunds.create(
         {
           payment_intent: intentId,

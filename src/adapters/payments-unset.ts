@@ -22,6 +22,7 @@ export function createUnsetPayments(): Payments {
     createRefund: change,
     retrieveRefund: ask,
     listRefunds: ask,
+    listRefundNames: ask,
     listBalanceTransactions: ask,
     listEvents: ask,
     checkWebhook: () => ({ isGenuine: false, reason: 'signature' }),

@@ -81,6 +81,7 @@ export interface Decline {
 export interface Refund {
   readonly id: string;
   readonly owner: PaymentOwner;
+  /** Empty: not made here. */
   readonly key: string;
   readonly intentId: string;
   readonly status: 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'other';
@@ -244,8 +245,13 @@ export interface Payments {
 
   createRefund(request: CreateRefund): Promise<Outcome<Refund>>;
   retrieveRefund(refundId: string): Promise<Answer<Refund>>;
-  /** Of one payment, or of the account. */
-  listRefunds(request: PageRequest & { readonly intentId?: string }): Promise<Answer<PaymentPage<Refund>>>;
+  /**
+   * Of one payment, or of the account. With `owner`, whose that payment is, those that somebody made elsewhere count too, on the provider's
+   * own page perhaps: they have no key.
+   */
+  listRefunds(request: PageRequest & { readonly intentId?: string; readonly owner?: PaymentOwner }): Promise<Answer<PaymentPage<Refund>>>;
+  /** Names only, of all refunds of the account, whoever made them. */
+  listRefundNames(request: PageRequest): Promise<Answer<PaymentPage<{ readonly id: string; readonly intentId: string }>>>;
 
   /** All of the account, also what is not ours: the sum of these is the balance. */
   listBalanceTransactions(request: PageRequest & { readonly sourceId?: string }): Promise<Answer<PaymentPage<BalanceTransaction>>>;

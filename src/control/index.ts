@@ -5,6 +5,7 @@ import type { Clock } from '../contracts/clock.ts';
 import type { Kinds } from '../contracts/kinds.ts';
 import type { Store } from '../store/index.ts';
 import { type DispatcherDeps, startDispatcher } from './dispatcher.ts';
+import { startCartKeepers } from './cart-keepers.ts';
 import { startJob } from './job.ts';
 import { type SettleDeps, startSettleSweep } from './settle.ts';
 
@@ -75,7 +76,7 @@ export interface TemporalControl extends AsyncDisposable {
   opened(workflowId: string): void;
 }
 
-/** The jobs that talk to Temporal: delivery of dispatch rows, and the sweep over executions that ended on their own. */
+/** The jobs that talk to Temporal: delivery of dispatch rows, and the sweeps over executions that ended on their own. */
 export function startTemporalControl(deps: TemporalControlDeps): TemporalControl {
   const { store, client, clock, log, settings } = deps;
   const dispatcher = startDispatcher({
@@ -100,7 +101,8 @@ export function startTemporalControl(deps: TemporalControlDeps): TemporalControl
     everyMs: settings.settleSweepMs,
     onClosed: deps.onClosed,
   });
-  return { opened: dispatcher.opened, ...disposeAll([dispatcher, settle]) };
+  const carts = startCartKeepers({ store, client, clock, log, everyMs: settings.settleSweepMs });
+  return { opened: dispatcher.opened, ...disposeAll([dispatcher, settle, carts]) };
 }
 
 function disposeAll(parts: readonly AsyncDisposable[]): AsyncDisposable {

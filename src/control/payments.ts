@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../contracts/clock.ts';
 import type { Store } from '../store/index.ts';
-import type { InboxRow, PaymentHint } from '../store/system/checkout.ts';
+import type { FoundStranger, InboxRow, PaymentHint } from '../store/system/checkout.ts';
 import { type Job, startJob } from './job.ts';
 
 const INBOX_POLL_MS = 1_000;
@@ -22,6 +22,14 @@ export interface PaymentReader {
   }) => Promise<unknown>;
   /** Events since then that did not reach us. Undefined: it can't be asked right now. */
   readonly undelivered: (since: Date) => Promise<readonly PaymentHint[] | undefined>;
+  /** Payments that bear our marks, and refunds, whoever made them. Undefined: it can't be asked right now. */
+  readonly madeSince: (since: Date) => Promise<
+    | {
+        readonly intents: readonly { readonly id: string; readonly status: string }[];
+        readonly refunds: readonly { readonly id: string; readonly intentId: string }[];
+      }
+    | undefined
+  >;
 }
 
 export interface PaymentJobsDeps {
@@ -77,6 +85,11 @@ function startInbox({ store, payments, clock, log }: PaymentJobsDeps): Job {
   });
 }
 
+/** What was found without having been told of it is acted on like what was told, once in each state. */
+function hintOf({ id, state, intentId }: FoundStranger): PaymentHint {
+  return { id: `found:${id}:${state}`, type: 'found', about: { kind: 'intent', id: intentId }, intentId };
+}
+
 async function inTurn<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
   for (const item of items) await act(item);
 }
@@ -85,8 +98,11 @@ function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJo
   const { checkout } = store.system;
 
   async function catchUp(now: Date): Promise<void> {
-    const hints = await payments.undelivered(new Date(now.getTime() - LOOK_BACK_MS - 2 * reconcileMs));
-    if (hints !== undefined && (await checkout.receive(hints, now)) > 0) inbox.wake();
+    const since = new Date(now.getTime() - LOOK_BACK_MS - 2 * reconcileMs);
+    const hints = (await payments.undelivered(since)) ?? [];
+    const made = await payments.madeSince(since);
+    const strange = made === undefined ? [] : (await checkout.unknownOf(made)).map(hintOf);
+    if ((await checkout.receive([...hints, ...strange], now)) > 0) inbox.wake();
   }
 
   async function reread(now: Date): Promise<void> {

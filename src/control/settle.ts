@@ -1,10 +1,11 @@
-import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Clock } from '../contracts/clock.ts';
 import type { Kinds } from '../contracts/kinds.ts';
 import type { Outcome, RunRef } from '../contracts/pure/operations.ts';
 import type { LifecycleStore } from '../store/lifecycle.ts';
 import type { OpenOperation, SystemOperationsStore } from '../store/system/operations.ts';
+import { describeWorkflow } from './described.ts';
 import { type Job, startJob } from './job.ts';
 
 const PER_SWEEP = 200;
@@ -49,21 +50,12 @@ export function startSettleSweep(deps: SettleDeps): Job {
 }
 
 async function settle(deps: SettleDeps, row: OpenOperation): Promise<void> {
-  const execution = await describe(deps.client, row.workflowId);
+  const execution = await describeWorkflow(deps.client, row.workflowId);
   if (execution === undefined)
     return close(deps, { row, runId: row.runId ?? '', outcome: failed('execution_missing', 'The workflow does not exist any more.') });
   if (execution.status.name === 'RUNNING') return watch(deps, row, execution);
   const outcome = await outcomeOf(deps.client, row, execution);
   await close(deps, { row, runId: execution.runId, outcome });
-}
-
-async function describe(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    return await client.workflow.getHandle(workflowId).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
 }
 
 async function watch({ operations, log }: SettleDeps, row: OpenOperation, execution: WorkflowExecutionDescription): Promise<void> {

@@ -56,6 +56,7 @@ export function createOrderActivities({ store, viewOf }: OrderActivityDeps) {
 
     /** Takes the pieces out of the stock, once. `short`: what others have bought meanwhile. */
     async sellStock({ run }: { readonly run: RunRef }) {
+      await orders.resumed(stepOf(run));
       return { short: await orders.sell(stepOf(run)) };
     },
 
@@ -67,6 +68,12 @@ export function createOrderActivities({ store, viewOf }: OrderActivityDeps) {
 
     async markOrderUnstuck({ run }: { readonly run: RunRef }) {
       await orders.unstuck(stepOf(run));
+      return {};
+    },
+
+    /** Nobody can tell what became of the payment. */
+    async leaveOrder({ run }: { readonly run: RunRef }) {
+      await orders.leave(stepOf(run));
       return {};
     },
 

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { PaymentIntent, Refund } from '../../adapters/payments.ts';
-import type { OrderView } from '../../contracts/pure/checkout.ts';
+import { type OrderView, PAYMENT_MISSING } from '../../contracts/pure/checkout.ts';
 import type { RunRef } from '../../contracts/pure/operations.ts';
 import type { OrderRow } from '../../store/checkout/merge.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
@@ -64,8 +64,8 @@ export function createPaymentActivities(deps: PaymentActivityDeps) {
 async function readPayment({ sync, store, viewOf }: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
   const synced = await sync.syncOrder({ ...stepOf(run), tellsWorkflow: false });
   if (synced.order === undefined || synced.outcome === 'unavailable') throw unavailable();
-  if (synced.outcome === 'foreign') await store.checkout.orders.stuck(stepOf(run), 'payment_missing');
-  return viewOf(synced.order);
+  if (synced.outcome === 'foreign') return viewOf(await store.checkout.orders.stuck(stepOf(run), PAYMENT_MISSING));
+  return viewOf(synced.order.stuck === null ? synced.order : await store.checkout.orders.resumed(stepOf(run)));
 }
 
 async function orderOf({ store }: PaymentActivityDeps, run: RunRef): Promise<OrderRow> {

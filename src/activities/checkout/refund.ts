@@ -1,10 +1,14 @@
 import { ApplicationFailure } from '@temporalio/common';
+import * as z from 'zod';
 import type { Answer, Refund } from '../../adapters/payments.ts';
 import { REFUND_STEP } from '../../contracts/pure/checkout.ts';
 import type { Opened, RunRef } from '../../contracts/pure/operations.ts';
+import { KINDS } from '../../contracts/kinds.ts';
 import type { RefundInput, RefundState } from '../../contracts/checkout/orders.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
 import type { RefundRow } from '../../store/checkout/payments.ts';
+import type { Store } from '../../store/index.ts';
+import { readAsked } from '../lib/asked.ts';
 import { refundChange } from './payment.ts';
 import { changePayment, type PaymentChange, type PaymentParts, providerKey, settleChange } from './payment-effect.ts';
 import type { PaymentSync } from './sync.ts';
@@ -26,11 +30,21 @@ export interface RefundRun {
   readonly run: RunRef;
 }
 
+export interface AskedRefund {
+  readonly run: RunRef;
+  /** As it was sent, by whatever tool. */
+  readonly asked: unknown;
+}
+
+const Asking = z.object({ id: z.string().min(1).max(100).optional(), amount: z.int().min(1).optional() });
+
 /** Giving money back that a person asked to give back. */
 export function createRefundActivities(deps: RefundActivityDeps) {
   return {
     /** Opens it, and puts the amount aside once more when an earlier attempt had given it up. */
     openRefund: (run: RunRef) => openRefund(deps, run),
+    /** Accepts a refund that somebody asked the order’s workflow for; once for each id, whatever is repeated or reset. */
+    askRefund: (request: AskedRefund) => askRefund(deps, request),
     /** Gives it to the provider, and answers how it stands. */
     refundPayment: ({ run }: RefundRun) => withHeartbeat(() => refundPayment(deps, run)),
     /** After a cancel: whether it was begun, and if not, that it never will be. */
@@ -38,6 +52,38 @@ export function createRefundActivities(deps: RefundActivityDeps) {
     /** How it stands at the provider. */
     readRefund: ({ run }: RefundRun) => readRefund(deps, run),
   };
+}
+
+/** What is refused is noted: who sends a signal gets no answer. */
+async function askRefund({ store }: RefundActivityDeps, { run, asked }: AskedRefund): Promise<{ readonly outcome: string }> {
+  const { tenantId, rootId: orderId } = run;
+  const { actor } = readAsked(asked);
+  const now = new Date(run.nowMs);
+  const read = Asking.safeParse(asked);
+  if (!read.success) return refuse(store, { tenantId, orderId, actor, now, why: 'not_understood' });
+  const { id, amount } = read.data;
+  const key = `signal:${orderId}:${id ?? `amount-${amount ?? 'rest'}`}`;
+  const accepted = await store.checkout.acceptRefund({
+    ...{ tenantId, kind: KINDS.refund, start: {}, actor: { actor }, now, idempotency: { key, digest: key } },
+    input: { orderId, reason: 'requested_by_customer', ...(amount === undefined ? {} : { amount }) },
+  });
+  if (accepted.outcome === 'too_large' || accepted.outcome === 'no_order' || accepted.outcome === 'mismatch')
+    return refuse(store, { tenantId, orderId, actor, now, why: accepted.outcome });
+  return { outcome: 'accepted' };
+}
+
+interface Refused {
+  readonly tenantId: string;
+  readonly orderId: string;
+  readonly actor: string;
+  readonly now: Date;
+  readonly why: string;
+}
+
+async function refuse(store: Store, { tenantId, orderId, actor, now, why }: Refused): Promise<{ readonly outcome: string }> {
+  const about = { target: `order/${orderId}`, operationId: orderId, details: { why } };
+  await store.audit.write({ tenantId, actor, at: now, action: 'order.refund.refused', ...about });
+  return { outcome: why };
 }
 
 async function openRefund({ store }: RefundActivityDeps, run: RunRef): Promise<Opened<RefundView>> {
@@ -75,6 +121,8 @@ async function giveUpRefund(deps: RefundActivityDeps, run: RunRef): Promise<Refu
 async function readRefund(deps: RefundActivityDeps, run: RunRef): Promise<RefundView> {
   const { refund, change } = await planOf(deps, run);
   const answer = refund.provider_id === null ? await findRefund(deps, run, change) : await deps.payments.retrieveRefund(refund.provider_id);
+  if (refund.provider_id !== null && (answer?.outcome === 'absent' || answer?.outcome === 'foreign'))
+    return { ...viewOf(refund), state: 'unknown' };
   if (answer?.outcome !== 'found') throw ApplicationFailure.retryable('The refund can not be read.', 'OutsideUnavailable');
   return book(deps, run, { refund, value: answer.value });
 }

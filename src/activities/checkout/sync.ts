@@ -21,7 +21,12 @@ export interface Hint {
   readonly intentId: string | null;
 }
 
-const MAX_UNDELIVERED = 1_000;
+export interface Made {
+  readonly intents: readonly { readonly id: string; readonly status: string }[];
+  readonly refunds: readonly { readonly id: string; readonly intentId: string }[];
+}
+
+const MAX_LISTED = 1_000;
 
 /** Reads payments at the provider and merges what it says. Only reads there, so it may be done at any time and by anybody. */
 export function createPaymentSync({ store, payments }: { readonly store: Store; readonly payments: Payments }) {
@@ -44,21 +49,11 @@ export function createPaymentSync({ store, payments }: { readonly store: Store; 
     return store.checkout.payments.applyIntent({ ...request, intent, ticket: 0 });
   }
 
-  /** All refunds of a payment. */
+  /** All refunds of an order's payment, also those that somebody made elsewhere. */
   async function syncRefunds(request: SyncRequest, intentId: string): Promise<OrderRow | undefined> {
     let merged: OrderRow | undefined;
-    let after: string | undefined;
-    do {
-      const answer: Answer<PaymentPage<Refund>> = await payments.listRefunds({
-        intentId,
-        ...(after === undefined ? {} : { after }),
-      });
-      if (answer.outcome !== 'found') return merged;
-      for (const refund of answer.value.items)
-        if (refund.owner.orderId === request.orderId)
-          merged = (await store.checkout.payments.applyRefund({ ...request, refund })) ?? merged;
-      after = answer.value.next;
-    } while (after !== undefined);
+    for (const refund of (await refundsOf(payments, intentId, request)) ?? [])
+      merged = (await store.checkout.payments.applyRefund({ ...request, refund })) ?? merged;
     return merged;
   }
 
@@ -68,7 +63,14 @@ export function createPaymentSync({ store, payments }: { readonly store: Store; 
     if (answer.outcome !== 'found') return missing(answer);
     const { tenantId, orderId } = answer.value.owner;
     const request = { tenantId, orderId, now, tellsWorkflow: true };
-    if ((await makeKnown(request, answer.value)) === undefined) return 'foreign';
+    const known = await makeKnown(request, answer.value);
+    if (known === undefined) return 'foreign';
+    if (known.intent_id !== null && known.intent_id !== intentId) {
+      const refunds = await refundsOf(payments, intentId, request);
+      if (refunds === undefined) return 'unavailable';
+      await store.checkout.payments.applyOther({ ...request, intent: answer.value, refunds });
+      return 'merged';
+    }
     const synced = await syncOrder(request);
     if (synced.outcome === 'merged') await syncRefunds(request, intentId);
     return synced.outcome === 'merged' ? 'merged' : 'unavailable';
@@ -82,7 +84,11 @@ export function createPaymentSync({ store, payments }: { readonly store: Store; 
     return answer.outcome === 'found' ? syncIntent(answer.value.intentId, now) : missing(answer);
   }
 
-  return { syncOrder, makeKnown, syncRefunds, syncHint, undelivered: (since: Date) => undelivered(payments, since) };
+  return {
+    ...{ syncOrder, makeKnown, syncRefunds, syncHint },
+    undelivered: (since: Date) => undelivered(payments, since),
+    madeSince: (since: Date) => madeSince(payments, since),
+  };
 }
 
 export type PaymentSync = ReturnType<typeof createPaymentSync>;
@@ -91,19 +97,38 @@ function missing(answer: Exclude<Answer<unknown>, { readonly outcome: 'found' }>
   return answer.outcome === 'unknown' ? 'unavailable' : 'foreign';
 }
 
+/** Undefined: they can't all be read right now. */
+function refundsOf(payments: Payments, intentId: string, { tenantId, orderId }: SyncRequest): Promise<readonly Refund[] | undefined> {
+  const owner = { tenantId, orderId };
+  return allOf((page) => payments.listRefunds({ ...page, intentId, owner })).then((all) =>
+    all?.filter((refund) => refund.owner.orderId === orderId),
+  );
+}
+
 /** What happened since then and could not be delivered to us. */
-async function undelivered(payments: Payments, since: Date) {
-  const hints: PaymentEvent[] = [];
+function undelivered(payments: Payments, since: Date): Promise<readonly PaymentEvent[] | undefined> {
+  return allOf((page) => payments.listEvents({ ...page, createdFrom: since.toISOString(), isUndelivered: true }));
+}
+
+/** What was made since then, by whomever: payments that bear our marks, and refunds of any payment. */
+async function madeSince(payments: Payments, since: Date): Promise<Made | undefined> {
+  const createdFrom = since.toISOString();
+  const intents = await allOf((page) => payments.listIntents({ ...page, createdFrom }));
+  const refunds = await allOf((page) => payments.listRefundNames({ ...page, createdFrom }));
+  return intents === undefined || refunds === undefined
+    ? undefined
+    : { intents: intents.map(({ id, status }) => ({ id, status })), refunds };
+}
+
+/** All pages of a list, up to a limit; undefined when one of them can't be had. */
+async function allOf<T>(list: (page: { readonly after?: string }) => Promise<Answer<PaymentPage<T>>>): Promise<readonly T[] | undefined> {
+  const all: T[] = [];
   let after: string | undefined;
   do {
-    const answer: Answer<PaymentPage<PaymentEvent>> = await payments.listEvents({
-      createdFrom: since.toISOString(),
-      isUndelivered: true,
-      ...(after === undefined ? {} : { after }),
-    });
+    const answer: Answer<PaymentPage<T>> = await list(after === undefined ? {} : { after });
     if (answer.outcome !== 'found') return undefined;
-    hints.push(...answer.value.items);
+    all.push(...answer.value.items);
     after = answer.value.next;
-  } while (after !== undefined && hints.length < MAX_UNDELIVERED);
-  return hints;
+  } while (after !== undefined && all.length < MAX_LISTED);
+  return all;
 }

@@ -8,7 +8,12 @@ export const ORDER_SIGNALS = {
   voidPayment: 'void',
   capture: 'capture',
   reconcile: 'reconcile',
+  /** For the `temporal` CLI; over HTTP a refund is an operation of its own. */
+  refund: 'refund',
 } as const;
+
+/** Why an order needs a person whose payment the provider does not know. */
+export const PAYMENT_MISSING = 'payment_missing';
 
 /** What an order’s workflow decides by. Neither names nor addresses nor what was bought. */
 export interface OrderView {
@@ -26,13 +31,19 @@ export interface OrderView {
   readonly payUntilMs: number;
   /** Until when reserved money can be taken. */
   readonly captureBeforeMs: number | null;
+  /** Since when the provider says that it has no such payment. */
+  readonly missingSinceMs?: number;
 }
 
 /** Step of the effect by which a refund that was asked for is made; its root is the refund’s own operation. */
 export const REFUND_STEP = 'refund';
 
-/** Which of our rows a refund at the provider belongs to, as its business key says: one that was asked for, or one that undoes an order. */
-export function refundOfKey(key: string): { readonly cause: 'asked'; readonly refundId: string } | { readonly cause: 'undo' } {
+/**
+ * Which of our rows a refund at the provider belongs to, as its business key says: one that was asked for, or one that undoes an order; one
+ * without a key was made elsewhere.
+ */
+export function refundOfKey(key: string): { readonly cause: 'asked'; readonly refundId: string } | { readonly cause: 'undo' | 'outside' } {
+  if (key === '') return { cause: 'outside' };
   const [rootId = '', step = ''] = key.split('/');
   return step.startsWith(`${REFUND_STEP}#`) ? { cause: 'asked', refundId: rootId } : { cause: 'undo' };
 }

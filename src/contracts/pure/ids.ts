@@ -29,3 +29,10 @@ export interface CartWorkflowIdParts {
 export function cartWorkflowId({ tenantId, cartId, keeper }: CartWorkflowIdParts): string {
   return operationWorkflowId({ kind: 'cart', tenantId, key: cartId, attempt: keeper });
 }
+
+/** Which cart, and which of its workflows, an id names; undefined for an id that is no cart's. */
+export function cartOfWorkflowId(workflowId: string): CartWorkflowIdParts | undefined {
+  const [kind, tenantId, cartId, keeper = '1'] = workflowId.split(':');
+  if (kind !== 'cart' || tenantId === undefined || cartId === undefined) return undefined;
+  return { tenantId, cartId, keeper: Number(keeper) };
+}

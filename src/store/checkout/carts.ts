@@ -5,7 +5,8 @@ import type { Actor, AuditStore } from '../audit.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { Idempotency } from '../operations.ts';
 import type { Database } from '../schema.ts';
-import { ensureKept, wakeKeeper } from './cart-keeper.ts';
+import type { CartWorkflowIdParts } from '../../contracts/pure/ids.ts';
+import { ensureKept, replaceKeeper, wakeKeeper } from './cart-keeper.ts';
 import { withdrawMails } from './cart-mails.ts';
 import { type CartRow, lockCart, readCart, type StoredCart } from './cart-steps.ts';
 import { claimIdempotency } from '../idempotency.ts';
@@ -103,7 +104,15 @@ export function createCartsStore(parts: Parts) {
     putItem,
     putContact,
     recover: (request: ChangeCartRequest) => recover(parts, request),
+    keepAgain: (keeper: CartWorkflowIdParts, now: Date) => keepAgain(parts, keeper, now),
   };
+}
+
+/** Goes on with the time of a cart whose workflow was ended from outside. False: it has another one, or needs none. */
+async function keepAgain({ db, wake }: Parts, keeper: CartWorkflowIdParts, now: Date): Promise<boolean> {
+  const isReplaced = await withTenant(db, keeper.tenantId, (tx) => replaceKeeper(tx, keeper, now));
+  if (isReplaced) wake();
+  return isReplaced;
 }
 
 /** Somebody has come back to a cart by its link: an open one counts as touched. */

@@ -1,6 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 import type { Kysely } from 'kysely';
-import type { BalanceTransaction, PaymentIntent } from '../../adapters/payments.ts';
+import type { BalanceTransaction, PaymentIntent, Refund } from '../../adapters/payments.ts';
 import type { LEDGER_ACCOUNTS } from '../../contracts/checkout/ledger.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { Database } from '../schema.ts';
@@ -73,6 +73,20 @@ export function postingsOfRefund(order: OrderRow, refund: SettledRefund): readon
       : []),
     ...(failureBalance === undefined ? [] : [movement(failureBalance, { currency, amount: refund.amount })]),
   ];
+}
+
+/** What a payment that is no order’s did to our balance: the buyer is owed what it took, until it is given back. */
+export function postingsOfOther(order: OrderRow, intent: PaymentIntent, refunds: readonly Refund[]): readonly Posting[] {
+  const { currency } = order;
+  const taken = intent.charge?.balance;
+  const moved = [
+    ...(taken === undefined ? [] : [{ balance: taken, amount: intent.receivedAmount }]),
+    ...refunds.flatMap(({ balance, failureBalance, money: { amount } }) => [
+      ...(balance === undefined ? [] : [{ balance, amount: -amount }]),
+      ...(failureBalance === undefined ? [] : [{ balance: failureBalance, amount }]),
+    ]),
+  ];
+  return moved.map(({ balance, amount }) => movement(balance, { currency, amount }));
 }
 
 /** Books what is not booked yet. */

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
 import type { OrderLine, OrderState } from '../../contracts/checkout/orders.ts';
 import type { Quote } from '../../contracts/checkout/quotes.ts';
-import type { OrderView } from '../../contracts/pure/checkout.ts';
+import { type OrderView, PAYMENT_MISSING } from '../../contracts/pure/checkout.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { OperationRow, PageRequest } from '../operations.ts';
 import type { Database } from '../schema.ts';
@@ -38,6 +38,9 @@ export interface OrderStep {
 
 /** How much longer pieces are kept than the buyer may take to pay: until the payment was surely taken back. */
 const HOLD_MARGIN_MS = 15 * 60_000; // 15 min
+
+/** Why an order needs a person whose workflow has ended before it. */
+const OPERATION_ENDED = 'operation_ended';
 
 /** Orders of one tenant. Each step of a workflow is one transaction and may be repeated. */
 export function createOrdersStore(db: Kysely<Database>) {
@@ -93,6 +96,17 @@ export function createOrdersStore(db: Kysely<Database>) {
 
     stuck: (at: OrderStep, reason: string) => step(at, (tx, row) => setStuck(tx, row, { reason, now: at.now })),
 
+    /** Its work goes on after all: an operator began the workflow again, or the payment was found. */
+    resumed: (at: OrderStep) =>
+      step(at, (tx, row) =>
+        row.stuck?.reason === OPERATION_ENDED || row.stuck?.reason === PAYMENT_MISSING
+          ? write(tx, row, { changes: { stuck: null }, now: at.now })
+          : Promise.resolve(row),
+      ),
+
+    /** Nobody can tell what became of its payment: it stays listed as it is. */
+    leave: (at: OrderStep) => step(at, (tx, row) => write(tx, row, { changes: { state: 'unknown' }, now: at.now })),
+
     unstuck: (at: OrderStep) =>
       step(at, (tx, row) => (row.stuck === null ? Promise.resolve(row) : write(tx, row, { changes: { stuck: null }, now: at.now }))),
 
@@ -119,6 +133,7 @@ export function viewOf(row: OrderRow): OrderView {
     confirmedTry: row.confirmed_try,
     payUntilMs: row.pay_until.getTime(),
     captureBeforeMs: row.capture_before?.getTime() ?? null,
+    ...(row.stuck?.reason === PAYMENT_MISSING ? { missingSinceMs: Date.parse(row.stuck.since) } : {}),
   };
 }
 
@@ -196,7 +211,7 @@ async function settleAbandoned(tx: Tx, row: OrderRow, now: Date): Promise<'ended
     .executeTakeFirst();
   const isSafe = begun === undefined || (row.intent_status === 'cancelled' && row.captured_amount === 0);
   if (isSafe) await endOrder(tx, row, { state: 'cancelled', code: 'operation_ended', now });
-  else await setStuck(tx, row, { reason: 'operation_ended', now });
+  else await setStuck(tx, row, { reason: OPERATION_ENDED, now });
   return isSafe ? 'ended' : 'stuck';
 }
 

@@ -7,7 +7,7 @@ import { ORDER_SIGNALS, refundOfKey } from '../../contracts/pure/checkout.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { Database } from '../schema.ts';
 import { insertMessage } from '../messages.ts';
-import { post, postingsOfIntent, postingsOfRefund } from './ledger.ts';
+import { post, postingsOfIntent, postingsOfOther, postingsOfRefund } from './ledger.ts';
 import { withdrawMails } from './cart-mails.ts';
 import { mergeIntent, type OrderRow, standingOf, stateOf } from './merge.ts';
 
@@ -26,6 +26,10 @@ export interface Reading {
 
 export interface RefundReading extends Pick<Reading, 'tenantId' | 'orderId' | 'now'> {
   readonly refund: Refund;
+}
+
+export interface OtherReading extends Pick<Reading, 'tenantId' | 'orderId' | 'now' | 'intent'> {
+  readonly refunds: readonly Refund[];
 }
 
 interface Parts {
@@ -55,6 +59,8 @@ export function createPaymentsStore({ db, bridge }: Parts) {
       const row = await lockOrder(tx, orderId);
       if (row === undefined) return undefined;
       if (!isOf(row, intent)) return setStuck(tx, row, { reason: 'payment_mismatch', now });
+      // What else there is under this order’s name never takes the place of its payment.
+      if (row.intent_id !== null && row.intent_id !== intent.id) return row;
       const changes = mergeIntent(row, intent, ticket);
       await post(tx, row, { postings: postingsOfIntent(row, intent), now });
       const next = await write(tx, row, { changes, now });
@@ -86,7 +92,21 @@ export function createPaymentsStore({ db, bridge }: Parts) {
     });
   }
 
-  return { takeTicket, applyIntent, applyRefund };
+  /**
+   * A second payment of an order, which we never make: somebody took money elsewhere under its name. What it moved is booked, as owed to the
+   * buyer until it is given back, and a person must look.
+   */
+  async function applyOther({ tenantId, orderId, intent, refunds, now }: OtherReading): Promise<OrderRow | undefined> {
+    return withTenant(db, tenantId, async (tx) => {
+      const row = await lockOrder(tx, orderId);
+      if (row === undefined || row.intent_id === intent.id) return row;
+      await post(tx, row, { postings: postingsOfOther(row, intent, refunds), now });
+      const isMoney = intent.receivedAmount > 0 || intent.capturableAmount > 0;
+      return isMoney ? setStuck(tx, row, { reason: 'second_payment', now }) : row;
+    });
+  }
+
+  return { takeTicket, applyIntent, applyOther, applyRefund };
 }
 
 export function lockOrder(tx: Tx, orderId: string): Promise<OrderRow | undefined> {

@@ -153,7 +153,7 @@ interface PaymentRefundTable {
   provider_id: string | null;
   amount: number;
   state: RefundState;
-  cause: 'asked' | 'undo';
+  cause: 'asked' | 'undo' | 'outside';
   reason: string | null;
   failure_reason: string | null;
   created_at: Date;

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import type { CartWorkflowIdParts } from '../../contracts/pure/ids.ts';
 import type { Database } from '../schema.ts';
 
 /** What the payment provider said happened, as a hint to read an object again. */
@@ -15,6 +16,17 @@ export interface InboxRow {
   readonly objectId: string;
   readonly intentId: string | null;
   readonly attempts: number;
+}
+
+export interface FoundAtProvider {
+  readonly intents: readonly { readonly id: string; readonly status: string }[];
+  readonly refunds: readonly { readonly id: string; readonly intentId: string }[];
+}
+
+export interface FoundStranger {
+  readonly id: string;
+  readonly state: string;
+  readonly intentId: string;
 }
 
 export interface OpenOrder {
@@ -40,7 +52,11 @@ export interface SystemCheckoutStore {
   openOrders(before: Date, limit: number): Promise<OpenOrder[]>;
   /** Orders that go on although nobody works at them any more. */
   abandonedOrders(limit: number): Promise<OpenOrder[]>;
+  /** Which of these no order and no refund of ours has: made elsewhere, or not noted yet. */
+  unknownOf(made: FoundAtProvider): Promise<FoundStranger[]>;
   deleteHintsBefore(now: Date): Promise<void>;
+  /** Carts whose workflow should have looked at them before this instant, longest overdue first. */
+  overdueCarts(before: Date, limit: number): Promise<CartWorkflowIdParts[]>;
 }
 
 /** The inbox of the payment provider, and orders of all tenants that somebody must look at. */
@@ -89,6 +105,16 @@ export function createSystemCheckoutStore(db: Kysely<Database>): SystemCheckoutS
 
     openOrders: (before, limit) => openOrders(db, before, limit),
     abandonedOrders: (limit) => abandonedOrders(db, limit),
+    unknownOf: (made) => unknownOf(db, made),
+    overdueCarts: (before, limit) =>
+      db
+        .selectFrom('cart')
+        .select(['tenant_id as tenantId', 'id as cartId', 'keeper'])
+        .where('is_kept', '=', true)
+        .where('wakes_at', '<', before)
+        .orderBy('wakes_at')
+        .limit(limit)
+        .execute(),
 
     async deleteHintsBefore(now) {
       await db
@@ -125,6 +151,23 @@ async function takeHints(db: Kysely<Database>, limit: number, now: Date): Promis
     ])
     .execute();
   return rows;
+}
+
+async function unknownOf(db: Kysely<Database>, { intents, refunds }: FoundAtProvider): Promise<FoundStranger[]> {
+  const found = [
+    ...intents.map(({ id, status }) => ({ id, state: status, intentId: id })),
+    ...refunds.map((refund) => ({ ...refund, state: 'refund' })),
+  ];
+  if (found.length === 0) return [];
+  const ids = found.map(({ id }) => id);
+  const known = await db
+    .selectFrom('checkout_order')
+    .select('intent_id as id')
+    .where('intent_id', 'in', ids)
+    .unionAll(db.selectFrom('payment_refund').select('provider_id as id').where('provider_id', 'in', ids))
+    .execute();
+  const isKnown = new Set(known.map(({ id }) => id));
+  return found.filter(({ id }) => !isKnown.has(id));
 }
 
 async function openOrders(db: Kysely<Database>, before: Date, limit: number): Promise<OpenOrder[]> {

@@ -1,9 +1,18 @@
-import { defineSignal, setHandler } from '@temporalio/workflow';
+import { CancellationScope, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
 import { ORDER_SIGNALS } from '../../contracts/pure/checkout.ts';
 import type { Asked } from '../../contracts/pure/messages.ts';
+import type { OperationRef } from '../../contracts/pure/operations.ts';
+import { core } from './steps.ts';
 
 export interface CaptureAsked extends Asked {
   /** All that is authorized when absent. */
+  readonly amount?: number;
+}
+
+export interface RefundAsked extends Asked {
+  /** The same refund again has the same id; what has none is the one refund of its amount. */
+  readonly id?: string;
+  /** All that is left when absent. */
   readonly amount?: number;
 }
 
@@ -13,6 +22,7 @@ export const approve = defineSignal<[Asked]>(ORDER_SIGNALS.approve);
 export const voidPayment = defineSignal<[Asked]>(ORDER_SIGNALS.voidPayment);
 export const capture = defineSignal<[CaptureAsked]>(ORDER_SIGNALS.capture);
 export const reconcile = defineSignal<[Asked]>(ORDER_SIGNALS.reconcile);
+export const refundOrder = defineSignal<[RefundAsked]>(ORDER_SIGNALS.refund);
 
 /** What people and the provider have asked of an order and what was not acted on yet. */
 export interface OrderInbox {
@@ -24,8 +34,8 @@ export interface OrderInbox {
   captureAsked: { readonly amount?: number } | undefined;
 }
 
-/** Sets the handlers of an order’s signals. Each only notes what was asked, so the same signal twice is one. */
-export function createOrderInbox(): OrderInbox {
+/** Sets the handlers of an order’s signals. Each only notes what was asked, so the same signal twice is one; a refund is work of its own. */
+export function createOrderInbox(ref: OperationRef): OrderInbox {
   const inbox: OrderInbox = { isNews: false, isReadAsked: false, isApproved: false, isVoidAsked: false, captureAsked: undefined };
   const news = (): void => {
     inbox.isNews = true;
@@ -60,6 +70,14 @@ export function createOrderInbox(): OrderInbox {
       inbox.isReadAsked = true;
     },
     { description: 'Read the payment at the provider now, and try again what is stuck.' },
+  );
+  setHandler(
+    refundOrder,
+    async (asked) => {
+      const run = { ...ref, runId: workflowInfo().runId, nowMs: Date.now() };
+      await CancellationScope.nonCancellable(() => core.askRefund({ run, asked: asked ?? {} }));
+    },
+    { description: 'Give money back: {"amount": …} or all that is left. With another {"id": …} the same amount once more.' },
   );
   return inbox;
 }

@@ -1,8 +1,12 @@
-import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
 import type { OrderView } from '../../contracts/pure/checkout.ts';
 import type { OperationControl } from '../lib/operation.ts';
 import type { OrderInbox } from './order-inbox.ts';
 import { core, FOREVER_MS, outside, READ_AFTER_MS } from './steps.ts';
+
+const MAX_EVENTS_PER_RUN = 8_000;
+/** So long it is asked again for a payment that the provider says it does not have: settings may be wrong, and mended. */
+const GIVE_UP_MISSING_MS = 3 * 86_400_000; // 3 days
 
 export interface OrderWork {
   readonly control: OperationControl;
@@ -19,9 +23,19 @@ export interface NewsRequest {
   readonly or?: () => boolean;
 }
 
+/** Each reading of a payment is about a dozen events: a bank that takes two weeks would be too much for one run. */
+export function isRunFull(): boolean {
+  return workflowInfo().historyLength > MAX_EVENTS_PER_RUN;
+}
+
+/** Until when somebody may find a payment that the provider does not know; undefined while it knows it. */
+export function findUntilMs({ missingSinceMs }: OrderView): number | undefined {
+  return missingSinceMs === undefined ? undefined : missingSinceMs + GIVE_UP_MISSING_MS;
+}
+
 /**
  * Waits until something is known that was not: a signal says so, or the payment, read now and then, has changed. Answers how the order
- * stands then.
+ * stands then; the same as before when the run has grown so long that another one should go on.
  */
 export async function awaitNews({ control, inbox }: OrderWork, request: NewsRequest): Promise<OrderView> {
   const { view, phase, message, untilMs, or = () => false } = request;
@@ -37,7 +51,7 @@ export async function awaitNews({ control, inbox }: OrderWork, request: NewsRequ
       durationMs: untilMs === undefined ? FOREVER_MS : Math.max(0, untilMs - Date.now()),
       phase,
       ...(message === undefined ? {} : { message }),
-      until: () => read !== undefined || inbox.isNews || inbox.isReadAsked || inbox.isVoidAsked || or(),
+      until: () => read !== undefined || inbox.isNews || inbox.isReadAsked || inbox.isVoidAsked || isRunFull() || or(),
     });
   } finally {
     polling.cancel();
@@ -55,12 +69,12 @@ async function readUntilChanged(control: OperationControl, known: OrderView): Pr
   for (let round = 0; ; round += 1) {
     await sleep(READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, { summary: 'read the payment' });
     const view = await outside.readPayment({ run: control.run() });
-    if (isOther(view, known)) return view;
+    if (isOther(view, known) || isRunFull()) return view;
   }
 }
 
 function isOther(view: OrderView, known: OrderView): boolean {
-  const keys = ['state', 'intentStatus', 'capturedAmount', 'refundedAmount', 'paymentTry', 'confirmedTry'] as const;
+  const keys = ['state', 'intentStatus', 'capturedAmount', 'refundedAmount', 'paymentTry', 'confirmedTry', 'missingSinceMs'] as const;
   return keys.some((key) => view[key] !== known[key]);
 }
 

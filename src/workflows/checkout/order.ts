@@ -1,20 +1,19 @@
-import { CancellationScope, continueAsNew, isCancellation, TemporalFailure, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, continueAsNew, isCancellation, TemporalFailure } from '@temporalio/workflow';
 import type { OrderView } from '../../contracts/pure/checkout.ts';
 import type { OperationRef, Outcome } from '../../contracts/pure/operations.ts';
 import { describeFailure, isCutShort, runOperation } from '../lib/operation.ts';
 import { createOrderInbox } from './order-inbox.ts';
-import { awaitNews, type OrderWork } from './order-waiting.ts';
+import { awaitNews, findUntilMs, isRunFull, type OrderWork } from './order-waiting.ts';
 import { core, FOREVER_MS, outside, READ_AFTER_MS } from './steps.ts';
 
-const MAX_EVENTS_PER_RUN = 8_000;
 /** Reserved money is given up on this long before its time is over. */
 const CAPTURE_MARGIN_MS = 3_600_000; // 1 h
 /** How long pieces are kept for a bank that takes its time, or a person; begun anew while it lasts. */
 const KEEP_STOCK_MS = 30 * 86_400_000; // 30 days
 
-/** Why an order comes to nothing. */
+/** Why an order comes to nothing, or to nobody knows what. */
 interface Ending {
-  readonly state: 'cancelled' | 'failed';
+  readonly state: 'cancelled' | 'failed' | 'unknown';
   readonly code: string;
   readonly message: string;
   /** Whether money that was taken meanwhile goes back; else the payment was faster than the ending, and the order goes on. */
@@ -32,13 +31,13 @@ class OrderEnd extends Error {
 }
 
 /**
- * An order from its payment to its receipt. Signals: pay, paymentChanged, approve, void, capture, reconcile; pause, resume.
+ * An order from its payment to its receipt. Signals: pay, paymentChanged, approve, void, capture, refund, reconcile; pause, resume.
  *
  * The payment is read at the provider after 5, 20 and 60 s and then every 5 min, so that the order ends right without any word from
  * there. What ends it early undoes in the order of money, stock, cart: what can't be undone stays open and is listed as stuck.
  */
 export async function order(ref: OperationRef) {
-  const inbox = createOrderInbox();
+  const inbox = createOrderInbox(ref);
   return runOperation<OrderView>(ref, {
     open: core.openOrder,
     run: (first, control) => sell(first, { control, inbox }, ref),
@@ -54,7 +53,20 @@ async function sell(first: OrderView, work: OrderWork, ref: OperationRef): Promi
   } catch (error) {
     ending = endingOf(error);
   }
-  return CancellationScope.nonCancellable(() => undo(ending, work));
+  return CancellationScope.nonCancellable(async () => {
+    try {
+      return await undo(ending, work);
+    } catch (error) {
+      if (error instanceof OrderEnd && error.ending.state === 'unknown') return leave(error.ending, work);
+      throw error;
+    }
+  });
+}
+
+/** What can't be found out can't be undone: it stays as it is, listed for a person. */
+async function leave({ code, message }: Ending, { control }: OrderWork): Promise<Outcome> {
+  await core.leaveOrder({ run: control.run() });
+  return { status: 'unknown', error: { code, message, retryable: false } };
 }
 
 async function takePayment(first: OrderView, work: OrderWork, ref: OperationRef): Promise<OrderView> {
@@ -63,7 +75,7 @@ async function takePayment(first: OrderView, work: OrderWork, ref: OperationRef)
   while (view.capturedAmount === 0) {
     await control.checkpoint();
     if (work.inbox.isVoidAsked) throw new OrderEnd(voided());
-    if (workflowInfo().historyLength > MAX_EVENTS_PER_RUN) await continueAsNew<(next: OperationRef) => Promise<unknown>>(ref);
+    if (isRunFull()) await continueAsNew<(next: OperationRef) => Promise<unknown>>(ref);
     view = await step(view, work);
   }
   return view;
@@ -71,6 +83,8 @@ async function takePayment(first: OrderView, work: OrderWork, ref: OperationRef)
 
 /** What comes next for a payment that stands so. */
 async function step(view: OrderView, work: OrderWork): Promise<OrderView> {
+  const untilMs = findUntilMs(view);
+  if (untilMs !== undefined) return awaitFinding(view, work, untilMs);
   switch (view.intentStatus) {
     case 'needs_payment_method':
     case 'needs_confirmation':
@@ -89,6 +103,12 @@ async function step(view: OrderView, work: OrderWork): Promise<OrderView> {
       await core.keepStock({ run: work.control.run(), untilMs: Date.now() + KEEP_STOCK_MS });
       return awaitNews(work, { view, phase: view.state });
   }
+}
+
+/** The provider says that it has no such payment, which it had. */
+async function awaitFinding(view: OrderView, work: OrderWork, untilMs: number): Promise<OrderView> {
+  if (Date.now() >= untilMs) throw new OrderEnd(missing());
+  return awaitNews(work, { view, phase: 'payment_missing', message: 'The provider does not know the payment.', untilMs });
 }
 
 async function awaitBuyer(view: OrderView, work: OrderWork): Promise<OrderView> {
@@ -156,6 +176,7 @@ async function fulfil({ control, inbox }: OrderWork): Promise<string> {
 
 /** Money back, pieces back, cart open. Tried until it is done; what needs a person is listed. */
 async function undo(ending: Ending, work: OrderWork): Promise<Outcome> {
+  if (ending.state === 'unknown') return leave(ending, work);
   const view = await takeBack(work);
   if (view.capturedAmount > view.refundedAmount && !ending.givesBack) {
     try {
@@ -165,7 +186,8 @@ async function undo(ending: Ending, work: OrderWork): Promise<Outcome> {
     }
   }
   await giveBack(view, work);
-  const { state, code, message } = ending;
+  const { code, message } = ending;
+  const state = ending.state === 'cancelled' ? 'cancelled' : 'failed';
   await core.endOrder({ run: work.control.run(), state, code });
   return state === 'cancelled' ? { status: 'cancelled' } : { status: 'failed', error: { code, message, retryable: false } };
 }
@@ -175,6 +197,7 @@ async function takeBack({ control }: OrderWork): Promise<OrderView> {
   for (let round = 0; ; round += 1) {
     const view = await outside.voidPayment({ run: control.run() });
     if (view.intentStatus === null || view.intentStatus === 'cancelled' || view.capturedAmount > 0) return view;
+    if (Date.now() >= (findUntilMs(view) ?? Infinity)) throw new OrderEnd(missing());
     await pause(control, { phase: 'voiding', round });
   }
 }
@@ -199,6 +222,10 @@ async function giveBack(first: OrderView, { control, inbox }: OrderWork): Promis
 
 function pause(control: OrderWork['control'], { phase, round }: { readonly phase: string; readonly round: number }): Promise<void> {
   return control.wait({ durationMs: READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, phase });
+}
+
+function missing(): Ending {
+  return { state: 'unknown', code: 'payment_missing', message: 'The provider does not know the payment any more.', givesBack: false };
 }
 
 function voided(): Ending {

@@ -1,25 +1,37 @@
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, continueAsNew, isCancellation } from '@temporalio/workflow';
 import type { RefundView } from '../../activities/checkout/refund.ts';
 import type { OperationRef, Outcome } from '../../contracts/pure/operations.ts';
 import { isCutShort, type OperationControl, runOperation } from '../lib/operation.ts';
+import { isRunFull } from './order-waiting.ts';
 import { core, outside, READ_AFTER_MS } from './steps.ts';
+
+/** Nobody has been able to say for so long what became of it. */
+const GIVE_UP_UNKNOWN_MS = 86_400_000; // 1 day
+const UNKNOWN: Outcome = {
+  status: 'unknown',
+  error: { code: 'refund_unknown', message: 'The provider does not say what became of the refund.', retryable: true },
+};
 
 /** Gives a part of a payment back, or all of it, and follows it to its end at the bank. Signals: pause, resume. */
 export async function refund(ref: OperationRef) {
   return runOperation<RefundView>(ref, {
     open: core.openRefund,
-    run: (_first, control) => giveBack(control),
+    run: (_first, control) => giveBack(control, ref),
     settle: async (run) => {
       await outside.giveUpRefund({ run });
     },
   });
 }
 
-async function giveBack(control: OperationControl): Promise<Outcome> {
+async function giveBack(control: OperationControl, ref: OperationRef): Promise<Outcome> {
   try {
     await control.checkpoint();
     let view = await outside.refundPayment({ run: control.run() });
+    let unknownSinceMs = Infinity;
     for (let round = 0; view.state === 'pending' || view.state === 'unknown'; round += 1) {
+      unknownSinceMs = view.state === 'unknown' ? Math.min(unknownSinceMs, Date.now()) : Infinity;
+      if (Date.now() - unknownSinceMs >= GIVE_UP_UNKNOWN_MS) return UNKNOWN;
+      if (isRunFull()) await continueAsNew<(next: OperationRef) => Promise<unknown>>(ref);
       await control.wait({ durationMs: READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, phase: 'pending' });
       view = await outside.readRefund({ run: control.run() });
     }

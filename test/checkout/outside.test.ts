@@ -1,0 +1,90 @@
+// What others do at the provider with payments of ours: it is found without a word from there, and booked.
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import pg from 'pg';
+import Stripe from 'stripe';
+import { placeOf } from '../adapters/payments-account.suite.ts';
+import { eventually } from '../support/eventually.ts';
+import { useShop } from './world.ts';
+
+/** Until it holds. */
+function soon(holds: () => Promise<void>): Promise<boolean> {
+  return eventually(async () => {
+    await holds();
+    return true;
+  }, WAIT);
+}
+
+const WAIT = { timeoutMs: 150_000 };
+const shop = useShop({ hasWebhooks: false, reconcileMs: 2_000 });
+let owner: pg.Client | undefined;
+after(() => owner?.end());
+
+/** The provider's own page, for somebody who works with that. */
+function dashboard(): Stripe {
+  return new Stripe(shop.twin().account.secretKey, placeOf(shop.twin().url));
+}
+
+async function paid(): Promise<{ readonly id: string; readonly intentId: string }> {
+  const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+  await shop.ends(id, 'succeeded');
+  const row = await shop.core().deps.store.checkout.orders.get(shop.tenant().id, id);
+  return { id, intentId: row?.intent_id ?? assert.fail('it has no payment') };
+}
+
+async function providerNet(): Promise<number> {
+  const { data } = await dashboard().balanceTransactions.list({ limit: 100 });
+  return data.reduce((sum, { net }) => sum + net, 0);
+}
+
+describe('somebody at the provider’s own page', () => {
+  test('gives a part back: the order and the books show it, and what is left is less', async () => {
+    const { id, intentId } = await paid();
+    await dashboard().refunds.create({ payment_intent: intentId, amount: 490 });
+    await eventually(async () => (await shop.call('GET', `/v1/orders/${id}`)).body.refundedAmount === 490, WAIT);
+    const { body } = await shop.call('GET', `/v1/orders/${id}/refunds`);
+    assert.deepEqual([body.data.length, body.data[0].state], [1, 'succeeded']);
+    const tooMuch = await shop.call('POST', `/v1/orders/${id}/refunds`, { amount: 1501 });
+    assert.equal(tooMuch.body.code, 'refund_too_large');
+    await soon(async () => assert.equal(await shop.balance('provider_clearing'), await providerNet()));
+    assert.equal(await shop.balance('customer_receivable'), 0);
+  });
+
+  test('takes a second payment under an order’s name: it does not take the place of the first, and a person is told', async () => {
+    const { id, intentId } = await paid();
+    const first = await dashboard().paymentIntents.retrieve(intentId);
+    const second = await dashboard().paymentIntents.create({
+      amount: 1990,
+      currency: 'eur',
+      automatic_payment_methods: { enabled: true },
+      metadata: first.metadata,
+    });
+    await dashboard().paymentIntents.confirm(second.id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
+    await eventually(async () => (await shop.call('GET', `/v1/orders/${id}`)).body.stuck?.reason === 'second_payment', WAIT);
+    const row = await shop.core().deps.store.checkout.orders.get(shop.tenant().id, id);
+    assert.deepEqual([row?.intent_id, row?.captured_amount], [intentId, 1990]);
+    assert.equal(await shop.balance('customer_receivable'), -1990, 'owed to the buyer');
+    await dashboard().refunds.create({ payment_intent: second.id });
+    await soon(async () => assert.equal(await shop.balance('customer_receivable'), 0));
+    assert.equal(await shop.balance('provider_clearing'), await providerNet());
+    assert.equal((await shop.reaches(id, 'paid')).refundedAmount, 0);
+  });
+
+  test('does what he likes with payments that are not ours', async () => {
+    const clearing = await shop.balance('provider_clearing');
+    const other = await dashboard().paymentIntents.create({ amount: 777, currency: 'eur', automatic_payment_methods: { enabled: true } });
+    await dashboard().paymentIntents.confirm(other.id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
+    const { id } = await dashboard().refunds.create({ payment_intent: other.id });
+    const database = new pg.Client({ connectionString: shop.core().ground.ownerUrl });
+    owner = database;
+    await database.connect();
+    const text = "select outcome from stripe_inbox where event_id = 'found:' || $1 || ':refund'";
+    const settled = await eventually(async () => {
+      const { rows } = await database.query<{ outcome: string | null }>(text, [id]);
+      return rows[0]?.outcome ?? undefined;
+    }, WAIT);
+    assert.equal(settled, 'foreign');
+    assert.equal(await shop.balance('provider_clearing'), clearing);
+    assert.equal((await dashboard().paymentIntents.retrieve(other.id)).status, 'succeeded');
+  });
+});
