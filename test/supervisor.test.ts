@@ -109,6 +109,9 @@ describe('the supervisor with its embedded servers', () => {
     for (const text of [endpoints['api'], endpoints['temporalUi'], endpoints['mailbox'], 'ns_stand_in', 'curl', 'Simulated']) {
       assert.ok(text !== undefined && launched.output().includes(text), `${text} is not on the first screen`);
     }
+    const cli = /^ {2}Temporal CLI +(.*)$/m.exec(launched.output())?.[1] ?? '';
+    const listed = spawnSync('/bin/sh', ['-c', cli], { encoding: 'utf8', env: cleanEnvironment() });
+    assert.equal(listed.status, 0, `${cli}: ${listed.stderr}`);
   });
 
   it('points the product at the embedded servers', async () => {

@@ -14,13 +14,15 @@ interface FirstScreen {
   /** What is out of the ordinary: moved ports, ended leftovers, places of data. */
   readonly notices: readonly string[];
   readonly isEphemeral: boolean;
+  /** Path of the CLI, where Temporal is embedded. */
+  readonly temporalCli: string | undefined;
   /** Title and place of what is not embedded. */
   readonly outside: readonly (readonly [string, string])[];
 }
 
 /** One screen: where everything is, how to send a first mail, what is simulated, how to stop. */
 export async function firstScreen(screen: FirstScreen): Promise<string> {
-  const { dataDir, endpoints, apiKeyFile, startedInMs, notices, isEphemeral, outside } = screen;
+  const { dataDir, endpoints, apiKeyFile, startedInMs, notices, isEphemeral, temporalCli, outside } = screen;
   const key = existsSync(apiKeyFile) ? readFileSync(apiKeyFile, 'utf8').trim() : undefined;
   const link = key === undefined ? undefined : await askForLink(endpoints.api, key);
   const folder = shortPath(dataDir);
@@ -30,6 +32,7 @@ export async function firstScreen(screen: FirstScreen): Promise<string> {
     ['Documentation', endpoints.docs],
     ['… with your key', link === undefined ? undefined : `${link}  (works once, for 10 minutes)`],
     ['Temporal Web UI', endpoints.temporalUi],
+    ['Temporal CLI', temporalCli === undefined ? undefined : `${cliWords(folder, temporalCli)} workflow list`],
     ['Mailbox', endpoints.mailbox],
     ['Shop', endpoints.stripeTwin === undefined ? undefined : `${endpoints.api}/shop  (a demo: fill a cart, pay with test cards)`],
     ['Payments', endpoints.stripeTwin === undefined ? undefined : `${endpoints.stripeTwin}  (simulated)`],
@@ -57,6 +60,11 @@ export async function firstScreen(screen: FirstScreen): Promise<string> {
     `  Stop: Ctrl-C. ${isEphemeral ? 'The data is thrown away.' : 'What was accepted is kept and goes on at the next start.'}`,
     '',
   ].join('\n');
+}
+
+/** The CLI and where it finds the embedded Temporal, to be pasted into a shell in this folder. */
+function cliWords(folder: string, path: string): string {
+  return `TEMPORAL_CONFIG_FILE=${folder}/temporal.toml ${shortPath(path)}`;
 }
 
 /** A link that opens our pages without pasting the key. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError, loadLaunchSettings } from '../config.ts';
 import type { Environment, LaunchSettings } from '../config.ts';
+import { temporalCliPath } from './binaries.ts';
 import { checkVersion, emptyDataFolder, holderOf, takeDataFolder, writeAtomically } from './data-folder.ts';
 import type { DataFolder } from './data-folder.ts';
 import { firstScreen } from './first-screen.ts';
@@ -114,6 +115,7 @@ async function superviseStack(run: Run, folder: DataFolder, stack: Stack): Promi
         apiKeyFile,
         startedInMs,
         notices: stack.notices,
+        temporalCli: run.settings.external.temporal ? undefined : temporalCliPath(run.settings.environment),
         outside: outsideParts(run.settings),
       };
       console.log(await firstScreen({ ...screen, isEphemeral: options.isEphemeral }));
