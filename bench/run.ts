@@ -4,15 +4,16 @@ import { benchCheckout } from './checkout.ts';
 import { benchEmail } from './email.ts';
 import { benchFiles } from './files.ts';
 import { benchStart } from './start.ts';
+import { benchTables } from './tables.ts';
 
-const USAGE = `npm run bench -- start | email | files | checkout [--pairs N] [--posts N] [--rounds N]
+const USAGE = `npm run bench -- start | email | files | tables | checkout [--pairs N] [--posts N] [--rounds N]
 
   --pairs N     single posts in turns (300)
   --posts N     posts of one load (2000)
   --rounds N    loads of each side, in turns (5)
   --tree DIR    another clone than this one
 `;
-const BENCHES = { start: benchStart, email: benchEmail, files: benchFiles, checkout: benchCheckout } as const;
+const BENCHES = { start: benchStart, email: benchEmail, files: benchFiles, tables: benchTables, checkout: benchCheckout } as const;
 
 process.exitCode = await main();
 
