@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import type { CheckoutActivities } from '../../src/activities/checkout/index.ts';
+import type { RefundView } from '../../src/activities/checkout/refund.ts';
 import type { OperationActivities } from '../../src/activities/operations.ts';
 import type { CartLook, CartRef } from '../../src/contracts/pure/carts.ts';
 import type { OrderView } from '../../src/contracts/pure/checkout.ts';
@@ -94,7 +95,12 @@ let stories = 0;
 
 async function tell(story: Story): Promise<Diary & { readonly outcome: Outcome; readonly runs: number; readonly longest: number }> {
   const diary: Diary = { reads: [], voids: [], kept: [], left: [] };
-  const activities = fakeActivities(story, diary);
+  const outcome = await execute('order', fakeActivities(story, diary));
+  return { ...diary, outcome, ...(await runsOf(`order:shop:story-${stories}`)) };
+}
+
+/** Runs the workflow of an operation to its end. */
+async function execute(kind: 'order' | 'refund', activities: { readonly core: object; readonly payments: object }): Promise<Outcome> {
   const connection = environment.nativeConnection;
   const [core, payments] = await Promise.all([
     Worker.create({
@@ -106,16 +112,15 @@ async function tell(story: Story): Promise<Diary & { readonly outcome: Outcome; 
     Worker.create({ connection, taskQueue: TASK_QUEUES.payments, activities: activities.payments }),
   ]);
   stories += 1;
-  const workflowId = `order:shop:story-${stories}`;
-  const ref: OperationRef = { tenantId: 'shop', operationId: workflowId, rootId: workflowId, kind: 'order', attempt: 1 };
-  const outcome = await core.runUntil(
+  const workflowId = `${kind}:shop:story-${stories}`;
+  const ref: OperationRef = { tenantId: 'shop', operationId: workflowId, rootId: workflowId, kind, attempt: 1 };
+  return core.runUntil(
     payments.runUntil(
-      environment.client.workflow.execute<(ref: OperationRef) => Promise<Outcome>>('order', {
+      environment.client.workflow.execute<(ref: OperationRef) => Promise<Outcome>>(kind, {
         ...{ workflowId, taskQueue: TASK_QUEUES.core, args: [ref] },
       }),
     ),
   );
-  return { ...diary, outcome, ...(await runsOf(workflowId)) };
 }
 
 /** All runs of a workflow, from its latest back. */
@@ -155,12 +160,12 @@ describe('without a word from the provider an order', () => {
   });
 
   test('waits for days for a bank that takes its time, with its goods kept and in runs that stay short', async () => {
-    const { outcome, runs, longest, kept, reads } = await tell({ status: 'processing', paidAfterMs: 4 * DAY_MS });
+    const { outcome, runs, longest, kept, reads } = await tell({ status: 'processing', paidAfterMs: 3 * DAY_MS });
     assert.equal(outcome.status, 'succeeded');
     assert.ok(runs > 1, 'all of it in one run');
     assert.ok(longest <= 10_000, `${longest} events in a run`);
     assert.ok((kept[0] ?? 0) >= 30 * DAY_MS);
-    assert.ok((reads.at(-1) ?? 0) >= 4 * DAY_MS && (reads.at(-1) ?? 0) < 4.01 * DAY_MS);
+    assert.ok((reads.at(-1) ?? 0) >= 3 * DAY_MS && (reads.at(-1) ?? 0) < 3.01 * DAY_MS);
   });
 });
 
@@ -171,6 +176,29 @@ describe('an order whose payment the provider does not know any more', () => {
     assert.equal(outcome.error.code, 'payment_missing');
     assert.deepEqual(voids, []);
     assertAbout(left, [3 * 86_400]);
+  });
+});
+
+describe('a refund of which the provider says nothing', () => {
+  test('is unknown after a day, and never called failed', async () => {
+    const unknown: RefundView = { state: 'unknown', amount: 500, isBegun: true, failureReason: null };
+    const reads: number[] = [];
+    const core = {
+      openRefund: async () => ({ opened: true, value: unknown }),
+      markOperation: async () => ({ status: 'waiting' }),
+      closeOperation: async ({ outcome }) => ({ closed: true, seconds: 0, status: outcome.status }),
+    } satisfies Partial<CheckoutActivities['core'] & OperationActivities>;
+    const payments = {
+      refundPayment: async () => unknown,
+      readRefund: async ({ run }) => {
+        reads.push(run.nowMs);
+        return unknown;
+      },
+    } satisfies Partial<CheckoutActivities['payments']>;
+    const outcome = await execute('refund', { core, payments });
+    assert.ok(outcome.status === 'unknown');
+    assert.equal(outcome.error.code, 'refund_unknown');
+    assert.ok(reads.length > 280, `read ${reads.length} times in a day`);
   });
 });
 

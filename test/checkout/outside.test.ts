@@ -70,6 +70,23 @@ describe('somebody at the provider’s own page', () => {
     assert.equal((await shop.reaches(id, 'paid')).refundedAmount, 0);
   });
 
+  test('says what became of a step of ours whose process died: the order ends by it, and is not called unknown', async () => {
+    const { id } = await shop.order();
+    await shop.reaches(id, 'needs_payment_method');
+    const { store } = shop.core().deps;
+    const tenantId = shop.tenant().id;
+    const operation = await store.operations.get(tenantId, id);
+    const order = await store.checkout.orders.get(tenantId, id);
+    const run = { tenantId, operationId: id, rootId: id, kind: 'order', attempt: 1, runId: operation?.run_id ?? '', nowMs: Date.now() };
+    // Begun, and never heard of again.
+    const [effect] = await store.effects.claim({ ...run, effects: [{ step: 'void', digest: 'of an attempt that died' }] });
+    assert.ok(effect !== undefined && (await store.effects.begin({ tenantId, key: effect.key, fence: effect.fence }, 1)));
+    await dashboard().paymentIntents.cancel(order?.intent_id ?? '');
+    await shop.ends(id, 'cancelled');
+    const effects = await store.effects.ofRoot(tenantId, id);
+    assert.equal(effects.find(({ step }) => step === 'void')?.state, 'done');
+  });
+
   test('does what he likes with payments that are not ours', async () => {
     const clearing = await shop.balance('provider_clearing');
     const other = await dashboard().paymentIntents.create({ amount: 777, currency: 'eur', automatic_payment_methods: { enabled: true } });

@@ -56,6 +56,9 @@ export function createPaymentActivities(deps: PaymentActivityDeps) {
     capturePayment: (request: CaptureRequest) => withHeartbeat(() => capturePayment(deps, request)),
     /** Takes the payment back as long as no money was taken; whether it was, the answer tells. */
     voidPayment: ({ run }: PaymentRun) => withHeartbeat(() => voidPayment(deps, run)),
+    /** Finds out what became of steps whose process died before it was known. Begins nothing. */
+    settlePayment: ({ run }: PaymentRun) =>
+      withHeartbeat(async () => ({ settled: await settleBegun(deps, run, await orderOf(deps, run)) })),
     /** Gives everything back that was taken and is not given back yet. */
     undoPayment: (request: UndoRequest) => withHeartbeat(() => undoPayment(deps, request)),
   };
@@ -111,23 +114,14 @@ async function confirmPayment(deps: PaymentActivityDeps, { run, paymentTry }: Co
 }
 
 async function capturePayment(deps: PaymentActivityDeps, { run, amount }: CaptureRequest): Promise<OrderView> {
-  const { payments } = deps;
   const row = await orderOf(deps, run);
   const isTooMuch = amount !== undefined && amount > row.authorized_amount;
   if (row.captured_amount > 0 || isTooMuch) return deps.viewOf(row);
-  const intentId = intentIdOf(row);
-  await changePayment(deps, run, {
-    step: 'capture',
-    terms: [intentId, amount ?? null],
-    call: (call) => payments.captureIntent({ ...call, intentId, ...(amount === undefined ? {} : { amount }) }),
-    look: () => payments.retrieveIntent(intentId),
-    happened: ({ receivedAmount }) => receivedAmount > 0,
-  });
+  await changePayment(deps, run, captureChange(deps, row, amount));
   return readPayment(deps, run);
 }
 
 async function voidPayment(deps: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
-  const { payments } = deps;
   const row = await orderOf(deps, run);
   if (row.intent_id === null) {
     const settled = await settleChange(deps, run, intentChange(deps, row));
@@ -135,16 +129,44 @@ async function voidPayment(deps: PaymentActivityDeps, run: RunRef): Promise<Orde
     if (settled?.outcome !== 'done') return deps.viewOf(row);
   }
   const known = row.intent_id === null ? await makeKnown(deps, row, { run, value: undefined }) : row;
-  if (known.intent_status === 'cancelled' || known.captured_amount > 0) return deps.viewOf(known);
-  const intentId = intentIdOf(known);
-  await changePayment(deps, run, {
-    step: 'void',
-    terms: [intentId],
-    call: (call) => payments.cancelIntent({ ...call, intentId }),
-    look: () => payments.retrieveIntent(intentId),
-    happened: ({ status }) => status === 'cancelled',
-  });
+  if (known.intent_status === 'cancelled' || known.captured_amount > 0) {
+    // Somebody else said so first: what was begun here and never heard of must not make the end of it unknown.
+    await settleBegun(deps, run, known);
+    return deps.viewOf(known);
+  }
+  await changePayment(deps, run, voidChange(deps, known));
   return readPayment(deps, run);
+}
+
+/** How many steps were found that nobody knew the end of. */
+async function settleBegun(deps: PaymentActivityDeps, run: RunRef, row: OrderRow): Promise<number> {
+  const begun = (await deps.store.effects.ofRoot(run.tenantId, run.rootId)).filter(({ state }) => state === 'sending');
+  const changes = begun.flatMap(({ step }) => changeOf(deps, row, step) ?? []);
+  for (const change of changes) await settleChange<PaymentIntent | Refund>(deps, run, change as PaymentChange<PaymentIntent | Refund>);
+  return changes.length;
+}
+
+/** Undefined: the payment provider has nothing to do with it. */
+function changeOf(
+  deps: PaymentActivityDeps,
+  row: OrderRow,
+  step: string,
+): PaymentChange<PaymentIntent> | PaymentChange<Refund> | undefined {
+  const [name, nth] = step.split('-');
+  switch (name) {
+    case 'intent':
+      return intentChange(deps, row);
+    case 'confirm':
+      return confirmChange(deps, row, Number(nth));
+    case 'capture':
+      return captureChange(deps, row, undefined);
+    case 'void':
+      return voidChange(deps, row);
+    case 'undo':
+      return undoChange(deps, row, Number(nth));
+    default:
+      return undefined;
+  }
 }
 
 async function undoPayment(deps: PaymentActivityDeps, { run, nth }: UndoRequest): Promise<Undone> {
@@ -190,6 +212,28 @@ function confirmChange({ payments, returnUrl }: PaymentActivityDeps, row: OrderR
     look: () => payments.retrieveIntent(intentId),
     // A payment that waits for a method may have been declined by this call: the same key gets the same answer, and no money is taken twice.
     happened: ({ status }) => status !== 'needs_payment_method' && status !== 'needs_confirmation',
+  };
+}
+
+function captureChange({ payments }: PaymentActivityDeps, row: OrderRow, amount: number | undefined): PaymentChange<PaymentIntent> {
+  const intentId = intentIdOf(row);
+  return {
+    step: 'capture',
+    terms: [intentId, amount ?? null],
+    call: (call) => payments.captureIntent({ ...call, intentId, ...(amount === undefined ? {} : { amount }) }),
+    look: () => payments.retrieveIntent(intentId),
+    happened: ({ receivedAmount }) => receivedAmount > 0,
+  };
+}
+
+function voidChange({ payments }: PaymentActivityDeps, row: OrderRow): PaymentChange<PaymentIntent> {
+  const intentId = intentIdOf(row);
+  return {
+    step: 'void',
+    terms: [intentId],
+    call: (call) => payments.cancelIntent({ ...call, intentId }),
+    look: () => payments.retrieveIntent(intentId),
+    happened: ({ status }) => status === 'cancelled',
   };
 }
 

@@ -99,7 +99,11 @@ async function openRefund({ store }: RefundActivityDeps, run: RunRef): Promise<O
 
 async function refundPayment(deps: RefundActivityDeps, run: RunRef): Promise<RefundView> {
   const { refund, change } = await planOf(deps, run);
-  if (refund.provider_id !== null) return readRefund(deps, run);
+  if (refund.provider_id !== null) {
+    // The provider told us of it before the attempt that made it could.
+    await settleChange(deps, run, change);
+    return readRefund(deps, run);
+  }
   const changed = await changePayment(deps, run, change);
   if (changed.outcome === 'done')
     return changed.value === undefined ? readRefund(deps, run) : book(deps, run, { refund, value: changed.value });

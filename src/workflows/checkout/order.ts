@@ -41,6 +41,9 @@ export async function order(ref: OperationRef) {
   return runOperation<OrderView>(ref, {
     open: core.openOrder,
     run: (first, control) => sell(first, { control, inbox }, ref),
+    settle: async (run) => {
+      await outside.settlePayment({ run });
+    },
   });
 }
 
