@@ -12,6 +12,8 @@ const LEASE_MS = 10_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 5_000;
 const PER_TURN = 32;
+/** So much of the places is free before more rows are taken: with less, Temporal would wait for the next ones. */
+const REFILL_SHARE = 0.5;
 
 export interface DispatcherDeps extends DeliveryDeps {
   readonly store: DispatchStore;
@@ -37,6 +39,8 @@ export function startDispatcher(deps: DispatcherDeps): RunningDispatcher {
   /** More is due than there is room for: what is accepted now queues behind it. */
   let isBehind = false;
   let isStopped = false;
+  const underWay = new Set<Promise<void>>();
+  const refillAt = Math.ceil(deps.maxUnopenedStarts * REFILL_SHARE);
   const turns = startJob({ name: 'dispatch', everyMs: pollMs, log, turn: dispatchDue });
 
   async function dispatchDue(): Promise<boolean> {
@@ -46,28 +50,32 @@ export function startDispatcher(deps: DispatcherDeps): RunningDispatcher {
     if (limit <= 0) return false;
     const items = await store.takeDue({ limit, now: clock(), leaseMs: LEASE_MS });
     isBehind = items.length === limit;
-    const taken = await Promise.all(items.map(send));
-    return isBehind && taken.some(Boolean);
+    // Not waited for: the slowest of them would keep empty the places of the others.
+    for (const item of items) send(item);
+    return false;
   }
 
-  /** Whether Temporal has it, or it has become pointless. */
-  async function send(item: DispatchItem): Promise<boolean> {
-    if (item.verb === 'start') gate.enter(item.workflowId);
-    try {
-      const outcome = await deliverItem(deps, item);
-      if (outcome !== 'started') opened(item.workflowId);
-      marks.add({ id: item.id, outcome });
-      return true;
-    } catch (error) {
-      opened(item.workflowId);
-      isBehind = true;
-      await postpone(deps, item, error);
-      return false;
-    }
+  function send(item: DispatchItem): void {
+    const place = placeOf(item);
+    gate.enter(place);
+    const sent = deliverItem(deps, item)
+      .then((outcome) => {
+        marks.add({ id: item.id, outcome });
+        if (outcome !== 'started') opened(place);
+      })
+      .catch(async (error: unknown) => {
+        // Nobody is woken: with Temporal away the next turn is the next poll.
+        gate.leave(place);
+        isBehind = true;
+        await postpone(deps, item, error);
+      })
+      .finally(() => underWay.delete(sent));
+    underWay.add(sent);
   }
 
-  function opened(workflowId: string): void {
-    if (gate.leave(workflowId) && isBehind) turns.wake();
+  /** A place is free. Several are filled at once, by one look at the table. */
+  function opened(place: string): void {
+    if (gate.leave(place) && isBehind && gate.free() >= refillAt) turns.wake();
   }
 
   return {
@@ -80,17 +88,23 @@ export function startDispatcher(deps: DispatcherDeps): RunningDispatcher {
     release: gate.release,
     deliver(item) {
       gate.release();
-      void send(item);
+      send(item);
     },
     wake: turns.wake,
     opened,
     async [Symbol.asyncDispose]() {
       isStopped = true;
       await turns[Symbol.asyncDispose]();
+      await Promise.all(underWay);
       gate.clear();
       await marks[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A start keeps its place until its workflow has begun its first step, a message until it is delivered. */
+function placeOf({ verb, workflowId, id }: DispatchItem): string {
+  return verb === 'start' ? workflowId : id;
 }
 
 async function postpone({ store, clock, log }: DispatcherDeps, item: DispatchItem, error: unknown): Promise<void> {

@@ -7,19 +7,19 @@ export interface StartGate {
   /** Takes a place before it is known for which workflow. */
   reserve(): void;
   release(): void;
-  /** This workflow's start is on its way. */
-  enter(workflowId: string): void;
-  /** It was opened here, or did not start. True when that made a place free. */
-  leave(workflowId: string): boolean;
+  /** A start or a message is on its way. */
+  enter(place: string): void;
+  /** It was opened here, was delivered, or did not start. True when that made a place free. */
+  leave(place: string): boolean;
   /** Forgets what is on its way. */
   clear(): void;
 }
 
 /**
- * Counts the starts whose workflow has not begun its first step. Keeping them few keeps every start eager, and the queue in front of
- * Temporal, where it is cheap and fair.
+ * Counts the starts whose workflow has not begun its first step, and the messages that are not delivered. Keeping them few keeps every
+ * start eager, and the queue in front of Temporal, where it is cheap and fair.
  */
-export function createStartGate(places: number, onTimeout: (workflowId: string) => void): StartGate {
+export function createStartGate(places: number, onTimeout: (place: string) => void): StartGate {
   const underWay = new Map<string, NodeJS.Timeout>();
   let reserved = 0;
   return {
@@ -30,15 +30,15 @@ export function createStartGate(places: number, onTimeout: (workflowId: string) 
     release() {
       reserved -= 1;
     },
-    enter(workflowId) {
+    enter(place) {
       underWay.set(
-        workflowId,
-        setTimeout(() => onTimeout(workflowId), OPENING_GRACE_MS),
+        place,
+        setTimeout(() => onTimeout(place), OPENING_GRACE_MS),
       );
     },
-    leave(workflowId) {
-      clearTimeout(underWay.get(workflowId));
-      return underWay.delete(workflowId);
+    leave(place) {
+      clearTimeout(underWay.get(place));
+      return underWay.delete(place);
     },
     clear() {
       for (const timer of underWay.values()) clearTimeout(timer);

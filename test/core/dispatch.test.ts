@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { sql } from 'kysely';
 import { pino } from 'pino';
+import { uuidv7 } from 'uuidv7';
 import { type Dispatcher, createDispatchBridge } from '../../src/contracts/bridge.ts';
 import type { OperationRef } from '../../src/contracts/pure/operations.ts';
 import { startDispatcher } from '../../src/control/dispatcher.ts';
-import { type Databases, openDatabases, withTenant } from '../../src/store/database.ts';
+import { type Databases, openDatabases, type Tx, withTenant } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { signalInner, startInner } from '../../src/store/inner-workflows.ts';
+import { createDispatchStore } from '../../src/store/system/dispatch.ts';
 import { eventually } from '../support/eventually.ts';
 import { useDatabase } from '../support/ground.ts';
 import { PROBE_KIND } from '../support/probe.ts';
@@ -123,6 +126,13 @@ async function backlog(): Promise<number> {
   return (await store.system.dispatch.backlog(new Date())).count;
 }
 
+/** How many rows of the table this connection has looked at since it last told so. */
+async function readOfDispatch(tx: Tx): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select (seq_tup_read + idx_tup_fetch)::integer as count from pg_stat_xact_user_tables where relname = 'dispatch'`.execute(tx);
+  return rows[0]?.count ?? 0;
+}
+
 describe('the dispatcher', () => {
   test('goes from tenant to tenant: a long backlog of one does not hold up the other', async () => {
     const [busy, quiet] = [await newTenant(), await newTenant()];
@@ -228,6 +238,46 @@ describe('the dispatcher', () => {
     assert.deepEqual(told, [`k_1 tally ${tenant}`, 'first', 'second']);
     await eventually(async () => (await backlog()) === 0);
     assert.equal(served.started.length, 1);
+  });
+
+  test('the next of a tenant follow as soon as places are free, while a slow start is still under way', async () => {
+    const tenant = await newTenant();
+    const first = await accept(tenant);
+    for (let index = 0; index < 20; index += 1) await accept(tenant);
+    const slow = Promise.withResolvers<void>();
+    await using served = serve((ref) => (ref.operationId === first ? slow.promise : Promise.resolve()), { places: 4 });
+    await eventually(() => served.started.length === 20);
+    slow.resolve();
+    await eventually(() => served.started.length === 21);
+  });
+
+  test('who takes, marks or ends a few rows does not read all that wait', async () => {
+    const tenant = await newTenant();
+    const operationId = await accept(tenant);
+    for (let index = 1; index < 300; index += 1) await accept(tenant);
+    const now = new Date();
+    const taken = await databases.system.transaction().execute(async (tx) => {
+      const dispatch = createDispatchStore(tx);
+      const readBefore = await readOfDispatch(tx);
+      const items = await dispatch.takeDue({ limit: 4, now, leaseMs: LEASE_MS });
+      await dispatch.markDelivered(
+        items.map(({ id }) => ({ id, outcome: 'started' })),
+        now,
+      );
+      return { items, read: (await readOfDispatch(tx)) - readBefore };
+    });
+    assert.equal(taken.items.length, 4);
+    assert.ok(taken.read < 100, `${taken.read} rows read`);
+    const parameters = { tenantId: tenant, operationId, now, status: 'failed', actor: 'system', auditId: uuidv7(), eventId: uuidv7() };
+    const ended = await withTenant(databases.app, tenant, async (tx) => {
+      const readBefore = await readOfDispatch(tx);
+      await sql`select close_operation(${JSON.stringify(parameters)}::jsonb)`.execute(tx);
+      return (await readOfDispatch(tx)) - readBefore;
+    });
+    assert.ok(ended < 20, `${ended} rows read`);
+    assert.equal(await backlog(), 300 - 4);
+    await using _served = serve(async () => undefined);
+    await eventually(async () => (await backlog()) === 0, { timeoutMs: 30_000 });
   });
 
   test('two dispatchers at once deliver each row once', async () => {

@@ -45,10 +45,7 @@ export function createDispatchStore(db: Kysely<Database>): DispatchStore {
 
     async markDelivered(deliveries, now) {
       if (deliveries.length === 0) return;
-      const list = JSON.stringify(deliveries);
-      await sql`update dispatch set delivered_at = ${now}::timestamptz, outcome = done.outcome, lease_until = null, last_error = null
-        from jsonb_to_recordset(${list}::jsonb) as done(id uuid, outcome text)
-        where dispatch.id = done.id and delivered_at is null`.execute(db);
+      await sql`select mark_dispatches(${JSON.stringify(deliveries)}::jsonb, ${now}::timestamptz)`.execute(db);
     },
 
     async postpone(id, error, dueAt) {
