@@ -5,6 +5,7 @@ import type { Kinds } from '../contracts/kinds.ts';
 import type { Outcome, RunRef } from '../contracts/pure/operations.ts';
 import type { LifecycleStore } from '../store/lifecycle.ts';
 import type { OpenOperation, SystemOperationsStore } from '../store/system/operations.ts';
+import { beginAnew } from './begin-anew.ts';
 import { describeWorkflow } from './described.ts';
 import { type Job, startJob } from './job.ts';
 
@@ -58,12 +59,20 @@ async function settle(deps: SettleDeps, row: OpenOperation): Promise<void> {
   await close(deps, { row, runId: execution.runId, outcome });
 }
 
-async function watch({ operations, log }: SettleDeps, row: OpenOperation, execution: WorkflowExecutionDescription): Promise<void> {
+async function watch({ operations, client, log }: SettleDeps, row: OpenOperation, execution: WorkflowExecutionDescription): Promise<void> {
+  // The run that was asked to cancel may have been reset since.
+  if (row.status === 'cancelling' && execution.raw.workflowExtendedInfo?.cancelRequested !== true)
+    await client.workflow.getHandle(row.workflowId, execution.runId).cancel();
   const attempts = execution.raw.pendingWorkflowTask?.attempt ?? 0;
   const isStuck = attempts > STUCK_ATTEMPTS;
   if (isStuck === row.isStuck) return;
+  const about = { operationId: row.id, tenantId: row.tenantId, workflowId: row.workflowId, attempts };
+  if (isStuck && (await beginAnew(client, execution))) {
+    log.warn(about, 'a workflow whose past could not be replayed begins anew');
+    return;
+  }
   await operations.setStuck(row.id, isStuck ? { reason: 'The workflow task keeps failing.', since: new Date() } : null);
-  if (isStuck) log.error({ operationId: row.id, tenantId: row.tenantId, workflowId: row.workflowId, attempts }, 'a workflow is stuck');
+  if (isStuck) log.error(about, 'a workflow is stuck');
 }
 
 /** How an execution that ended without closing its row ended. */

@@ -146,6 +146,7 @@ describe('the stream of an operation', () => {
     const { tenantId, id, key, path, append } = await start();
     const reader = await read(path, key);
     await eventually(() => reader.events.length === 1);
+    const beganAt = performance.now();
     for (let done = 1; done <= 40; done++) {
       await api.store.streams.setProgress(tenantId, id, { done, total: 40, unit: 'recipients' });
     }
@@ -154,10 +155,9 @@ describe('the stream of an operation', () => {
     await reader.ended;
     const progress = reader.events.filter(({ event }) => event === 'progress');
     assert.ok(progress.length >= 2 && progress.every((event) => event.id === undefined));
-    for (const [index, event] of progress.entries()) {
-      const last = progress[index - 1];
-      if (last !== undefined) assert.ok(event.atMs - last.atMs > 200, `${event.atMs - last.atMs} ms`);
-    }
+    // Over the whole time: on a busy machine two may arrive together that left apart.
+    const elapsedMs = performance.now() - beganAt;
+    assert.ok(progress.length <= elapsedMs / 250 + 2, `${progress.length} in ${elapsedMs} ms`);
   });
 
   it('ends within a second of the revocation of its key', async () => {

@@ -94,6 +94,16 @@ describe('what the temporal CLI does is found and told', () => {
     assert.deepEqual(second.result, { steps: 1 });
   });
 
+  test('reset of one that is being cancelled: the run that does not know of it is told', async () => {
+    const row = await fixture.start([{ do: 'wait' }]);
+    await fixture.shows(row.id, 'resting');
+    // As it stands after such a reset: asked for in the row, and not of the run.
+    await selectRows(fixture.core().ground, "update operation set status = 'cancelling', cancel_requested_at = now() where id = $1", [
+      row.id,
+    ]);
+    await fixture.reaches(row.id, 'cancelled');
+  });
+
   test('terminated before it opened its row: the operation ends as failed', async () => {
     const row = await fixture.start([], { start: { startAt: new Date(Date.now() + 3_600_000) } });
     const { client } = fixture.core().serving.temporal;
@@ -132,4 +142,46 @@ describe('a workflow task that keeps failing', () => {
     await temporal('terminate', '--workflow-id', row.workflow_id);
     await fixture.reaches(row.id, 'failed');
   });
+
+  for (const end of ['succeeded', 'cancelled'] as const)
+    test(`for a past that can't be replayed begins anew, and ends as ${end}`, async () => {
+      const row = await fixture.start([{ do: 'twist' }, { do: 'stumble' }, { do: 'signal' }]);
+      const first = await runOf(row.id, () => true);
+      // It comes to the run that is stuck, and must reach the next one.
+      if (end === 'cancelled') await temporal('cancel', '--workflow-id', row.workflow_id);
+      await runOf(row.id, (runId) => runId !== first);
+      if (end === 'succeeded') {
+        await fixture.shows(row.id, 'held');
+        await temporal('signal', '--workflow-id', row.workflow_id, '--name', 'advance', '--input', '{}');
+      }
+      const ended = await fixture.reaches(row.id, end);
+      assert.equal(ended.stuck, null);
+    });
+
+  test('after it began anew is left to people', async () => {
+    const row = await fixture.start([{ do: 'twist' }, { do: 'bug' }]);
+    const first = await runOf(row.id, () => true);
+    const second = await runOf(row.id, (runId) => runId !== first);
+    const stuck = await eventually(
+      async () => {
+        const now = await fixture.core().deps.store.operations.get(fixture.tenantId(), row.id);
+        return now?.stuck === null ? undefined : now;
+      },
+      { timeoutMs: 120_000 },
+    );
+    assert.equal(stuck?.run_id, second);
+    await temporal('terminate', '--workflow-id', row.workflow_id);
+    await fixture.reaches(row.id, 'failed');
+  });
 });
+
+/** The run that the row tells of, once there is one that fits. */
+function runOf(id: string, fits: (runId: string) => boolean): Promise<string> {
+  return eventually(
+    async () => {
+      const row = await fixture.core().deps.store.operations.get(fixture.tenantId(), id);
+      return typeof row?.run_id === 'string' && fits(row.run_id) ? row.run_id : undefined;
+    },
+    { timeoutMs: 120_000 },
+  );
+}

@@ -4,7 +4,7 @@ import type { RunRef } from '../../src/contracts/pure/operations.ts';
 import type { Store } from '../../src/store/index.ts';
 
 const ProbeStep = z.strictObject({
-  do: z.enum(['mark', 'effect', 'wait', 'signal', 'fail', 'bug', 'vanish']),
+  do: z.enum(['mark', 'effect', 'wait', 'signal', 'fail', 'bug', 'vanish', 'twist', 'stumble']),
   phase: z.string().optional(),
   durationMs: z.int().optional(),
 });

@@ -1,4 +1,13 @@
-import { ApplicationFailure, condition, defineSignal, proxyActivities, proxyLocalActivities, setHandler } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  condition,
+  defineSignal,
+  proxyActivities,
+  proxyLocalActivities,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { OperationActivities } from '../../../src/activities/operations.ts';
 import type { OperationRef } from '../../../src/contracts/pure/operations.ts';
 import { runOperation } from '../../../src/workflows/lib/operation.ts';
@@ -47,6 +56,17 @@ export async function probe(ref: OperationRef) {
               await control.mark('vanishing');
               await mortal.vanishProbe(control.run());
               break;
+            case 'twist':
+              // Another way than the first time, as a history goes that can't be replayed.
+              if (workflowInfo().unsafe.isReplaying) await sleep(1);
+              await probes.doProbe({ run: control.run(), step: step.phase ?? 'twist' });
+              break;
+            case 'stumble': {
+              // The first run only: its worker forgets it, and goes through the past again.
+              const { runId, firstExecutionRunId } = workflowInfo();
+              if (runId === firstExecutionRunId) throw new Error('a stumble of the workflow');
+              break;
+            }
             case 'fail':
               throw ApplicationFailure.nonRetryable('The probe was told to fail.', 'Rejected');
             case 'bug':
