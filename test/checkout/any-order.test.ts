@@ -13,7 +13,7 @@ import { useDatabase } from '../support/ground.ts';
 const TENANT = 'shop';
 const ACTOR = { actor: 'key:test' };
 const NOW = new Date('2026-11-25T12:00:00Z');
-const LANES = 8;
+const LANES = 32;
 const TOTAL = 1990;
 const REFUNDED = 400;
 

@@ -6,6 +6,8 @@ import { Worker } from '@temporalio/worker';
 import { createTemplateFolder } from '../../src/adapters/templates-folder.ts';
 import { createCartActivities } from '../../src/activities/checkout/cart.ts';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
+import type { PaymentIntent } from '../../src/adapters/payments.ts';
+import { KINDS } from '../../src/contracts/kinds.ts';
 import { openRecovery } from '../../src/contracts/checkout/recovery.ts';
 import type { EmailContent } from '../../src/contracts/email.ts';
 import type { CartRef } from '../../src/contracts/pure/carts.ts';
@@ -65,6 +67,27 @@ function noonZone(now: Date): string {
   return ahead === 0 ? 'Etc/GMT' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
 }
 
+/** Checks it out, with a payment that the buyer must approve at the bank. */
+async function checkOut({ ref: { cartId }, now }: { readonly ref: CartRef; readonly now: Date }): Promise<string> {
+  const at = { tenantId: TENANT, actor: ACTOR, now };
+  const items = [{ sku: 'gear', quantity: 1 }];
+  const quote = await store.products.catalogue.quote({ tenantId: TENANT, cartId, currency: 'EUR', items, now });
+  const { cart } = (await store.carts.get(TENANT, cartId)) ?? assert.fail('there is no cart');
+  const input = { cartId, quoteHash: quote.quoteHash, paymentMethod: 'pm_card_authenticationRequired' };
+  const payUntil = new Date(now.getTime() + HOUR_MS);
+  const order = { ...at, kind: KINDS.order, start: {}, input, quote, cartVersion: cart.version, payUntil };
+  const accepted = await store.checkout.acceptOrder(order);
+  assert.ok(accepted.outcome === 'created', accepted.outcome);
+  const { id: orderId } = accepted.operation;
+  const intent: PaymentIntent = {
+    ...{ id: `pi_${orderId}`, owner: { tenantId: TENANT, orderId }, key: 'k', status: 'needs_action', createdAt: now.toISOString() },
+    ...{ money: { amount: 1990, currency: 'EUR' }, captureMethod: 'automatic', capturableAmount: 0, receivedAmount: 0, clientSecret: 's' },
+    nextAction: { type: 'redirect_to_url', url: 'https://bank.example/1' },
+  };
+  await store.checkout.payments.applyIntent({ tenantId: TENANT, orderId, now, intent, ticket: 1, tellsWorkflow: false });
+  return orderId;
+}
+
 interface Kept {
   readonly why: string;
   /** Hours after the cart was touched at which a mail was taken on, by step. */
@@ -74,9 +97,9 @@ interface Kept {
 /** Runs the workflow of a cart to its end. */
 async function keep(
   { ref, now }: { readonly ref: CartRef; readonly now: Date },
-  more: { readonly expiresAfterMs?: number } = {},
+  { beforeLook, ...more }: { readonly expiresAfterMs?: number; readonly beforeLook?: (nowMs: number) => Promise<void> } = {},
 ): Promise<Kept> {
-  const activities = createCartActivities({
+  const made = createCartActivities({
     store,
     catalogue: store.products.catalogue,
     templates: createTemplateFolder(new URL('../../templates/email', import.meta.url).pathname),
@@ -84,6 +107,13 @@ async function keep(
     cartRules: { reminderDelaysMs: DELAYS_H.map((hours) => hours * HOUR_MS), shopTimeZone: 'UTC', expiresAfterMs: 100 * HOUR_MS, ...more },
     cartRecoveryUrl: 'https://shop.example.com/cart?from=mail',
   });
+  const activities: typeof made = {
+    ...made,
+    async lookAtCart(turn) {
+      await beforeLook?.(turn.nowMs);
+      return made.lookAtCart(turn);
+    },
+  };
   const connection = environment.nativeConnection;
   const codePath = await useBundle();
   const worker = await Worker.create({ connection, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath }, activities });
@@ -169,6 +199,26 @@ describe('the time of a cart', () => {
     const again = await store.carts.get(TENANT, emptied.ref.cartId);
     assert.deepEqual([again?.cart.keeper, again?.cart.is_kept], [2, true], 'the next article starts the next workflow');
     assert.deepEqual(await keep(emptied), { why: 'replaced', mails: {} });
+  });
+
+  test('writes after a quarter of an hour about a payment that waits at the bank, whatever was agreed to', async () => {
+    const cart = await newCart({ consent: { reminders: false } });
+    const orderId = await checkOut(cart);
+    await keep(cart, {
+      async beforeLook(nowMs) {
+        if (nowMs < cart.now.getTime() + HOUR_MS) return;
+        // Nobody has approved it.
+        const at = { tenantId: TENANT, orderId, now: new Date(nowMs) };
+        await store.checkout.orders.end(at, { state: 'failed', code: 'payment_abandoned' });
+      },
+    });
+    const rows = await mailRows(cart.ref);
+    assert.deepEqual(
+      rows.map(({ step }) => step),
+      ['payment_action'],
+    );
+    const minutes = ((rows[0]?.claimed_at.getTime() ?? 0) - cart.now.getTime()) / 60_000;
+    assert.ok(minutes >= 15 && minutes < 20, `after ${minutes} minutes`);
   });
 
   test('passes over a reminder of what is sold out', async () => {
