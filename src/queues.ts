@@ -38,6 +38,11 @@ export function workQueues(features: readonly string[]): readonly TaskQueue[] {
   return queuesOf('work', features);
 }
 
+/** The queues of activities of the features that are on, wherever they are served. */
+export function queuesBesideCore(features: readonly string[]): readonly TaskQueue[] {
+  return [...queuesOf('app', features), ...queuesOf('work', features)];
+}
+
 function queuesOf(process: QueueHome['process'], features: readonly string[]): readonly TaskQueue[] {
   return Object.values(TASK_QUEUES).filter((queue) => {
     if (queue === TASK_QUEUES.core) return false;

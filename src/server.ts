@@ -10,11 +10,12 @@ import { startStreamHub } from './control/stream-hub.ts';
 import type { TaskQueue } from './contracts/pure/task-queues.ts';
 import { createDependencies, type Dependencies } from './dependencies.ts';
 import { serveMetrics } from './metrics.ts';
-import { chooseQueues } from './queues.ts';
+import { chooseQueues, queuesBesideCore } from './queues.ts';
 import { retryUntilDone } from './retry.ts';
 import { isConnectionError } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
 import { workflowBundlePath } from './temporal/bundle-cache.ts';
+import { checkQueues } from './temporal/queue-health.ts';
 import { installRuntime, serveQueues, type Serving } from './temporal/serve.ts';
 
 const DATABASE_RETRY_MS = 300;
@@ -121,7 +122,7 @@ async function prepareDatabase({ config, log, store, clock }: Dependencies, sign
   if (config.apiKeyFile !== undefined) await ensureFirstKey({ store, file: config.apiKeyFile, now: clock() });
 }
 
-async function health({ store, clock }: Dependencies, serving: Serving | undefined) {
+async function health({ store, clock, config }: Dependencies, serving: Serving | undefined) {
   const database = await store.system.dispatch.backlog(clock()).then(
     ({ count }) => ({ ok: true, detail: `${count} waiting for Temporal` }),
     () => ({ ok: false, detail: 'The database cannot be reached.' }),
@@ -131,14 +132,17 @@ async function health({ store, clock }: Dependencies, serving: Serving | undefin
     return { ready: false, checks: { database, core: { ok: false, detail } } };
   }
   const { client, connection } = serving.temporal;
-  const core = await client
-    .withDeadline(Date.now() + TEMPORAL_ANSWERS_WITHIN_MS, () => connection.workflowService.getSystemInfo({}))
-    .then(
-      () => ({ ok: true }),
-      () => ({ ok: false, detail: 'Temporal cannot be reached at present. Work is accepted and waits.' }),
-    );
-  // Requests are still taken while Temporal is away, so a load balancer must not turn them down.
-  return { ready: database.ok, checks: { database, core } };
+  const [core, queues] = await Promise.all([
+    client
+      .withDeadline(Date.now() + TEMPORAL_ANSWERS_WITHIN_MS, () => connection.workflowService.getSystemInfo({}))
+      .then(
+        () => ({ ok: true }),
+        () => ({ ok: false, detail: 'Temporal cannot be reached at present. Work is accepted and waits.' }),
+      ),
+    checkQueues(serving.temporal, queuesBesideCore(config.features), clock()),
+  ]);
+  // Requests are still taken while Temporal or a queue's worker is away, so a load balancer must not turn them down.
+  return { ready: database.ok, checks: { database, core, ...queues } };
 }
 
 function temporalUiLink({ temporal }: Config, uiUrl: string): (workflowId: string) => string {

@@ -32,14 +32,22 @@ function liveRoute(): Route {
 }
 
 function readyRoute(ctx: ApiContext): Route {
-  const ready = { status: 'ready', checks: { database: { ok: true } } };
+  const ready = {
+    status: 'ready',
+    checks: {
+      database: { ok: true },
+      core: { ok: true },
+      mail: { ok: false, detail: 'warming: no worker asks for its work yet; it waits.' },
+    },
+  };
   const notReady = { status: 'not_ready', checks: { database: { ok: false, detail: 'The database cannot be reached.' } } };
   return publicRoute({
     method: 'get',
     path: '/readyz',
     operationId: 'isReady',
     summary: 'Can it take requests?',
-    description: 'Send requests here only while the answer is 200. Each check says why not.',
+    description:
+      'Send requests here only while the answer is 200. Each check says why not; a queue whose worker is away makes nobody wait for an answer.',
     tag: TAG,
     responses: {
       200: { description: 'Ready.', schema: Ready, example: ready },
