@@ -8,7 +8,10 @@ const VERSION = 'v1.2.0';
 const FOLDER = join(import.meta.dirname, `../../.cache/gofakes3-${VERSION}`);
 const BINARY = join(FOLDER, 'gofakes3');
 const BUILD_TIMEOUT_MS = 240_000;
-const GO = ['go', '/usr/local/go/bin/go'].find((go) => spawnSync(go, ['version']).status === 0);
+/** On the path, where its own installer puts it, or where `.ci/run` does. */
+const GO = ['go', '/usr/local/go/bin/go', join(import.meta.dirname, '../../.cache/go/go/bin/go')].find(
+  (go) => spawnSync(go, ['version']).status === 0,
+);
 
 /** Why nothing that speaks S3 can be started here, or false. */
 export const NO_S3 = GO === undefined && !existsSync(BINARY) ? 'there is no Go to build the emulator of S3 with' : false;
