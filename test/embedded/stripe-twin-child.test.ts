@@ -14,7 +14,7 @@ import { placeOf } from '../adapters/payments-account.suite.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 
-const OUTSIDE = { DATABASE_URL: 'postgres://app@127.0.0.1:9/db', TEMPORAL_ADDRESS: '127.0.0.1:9', SMTP_URL: 'smtp://127.0.0.1:9' };
+const OUTSIDE = { DATABASE_URL: 'postgres://app@127.0.0.1:9/db', TEMPORAL_ADDRESS: '127.0.0.1:9' };
 const WAIT = { timeoutMs: 60_000 };
 
 const folder = mkdtempSync(join(tmpdir(), 'nightshift-twin-child-'));
@@ -48,9 +48,9 @@ describe('the simulator of Stripe', () => {
     assert.equal((await environmentOf(stackOf({}).stack, 'app'))['STRIPE_API_KEY'], keys['secret'], 'the keys stay');
   });
 
-  it('does not run beside an account of Stripe, nor where no payments are offered', async () => {
+  it('does not run beside an account of Stripe, nor where no payments are offered, nor with all else outside', async () => {
     const account = { STRIPE_API_KEY: 'sk_test_mine', STRIPE_PUBLISHABLE_KEY: 'pk_test_mine', STRIPE_WEBHOOK_SECRETS: 'whsec_mine' };
-    for (const { stack, wishes } of [stackOf(account), stackOf({}, ['email'])]) {
+    for (const { stack, wishes } of [stackOf(account), stackOf({}, ['email']), stackOf({ SMTP_URL: 'smtp://127.0.0.1:9' })]) {
       assert.equal(stack.endpoints.stripeTwin, undefined);
       assert.ok(!wishes.includes('stripeTwin') && !stack.children.some(({ name }) => name === 'stripe-twin'));
     }
