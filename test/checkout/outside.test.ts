@@ -50,6 +50,27 @@ describe('somebody at the provider’s own page', () => {
     assert.equal(await shop.balance('customer_receivable'), 0);
   });
 
+  test('takes a second payment under an order’s name: it does not take the place of the first, and a person is told', async () => {
+    const { id, intentId } = await paid();
+    const first = await dashboard().paymentIntents.retrieve(intentId);
+    const second = await dashboard().paymentIntents.create({
+      amount: 1990,
+      currency: 'eur',
+      automatic_payment_methods: { enabled: true },
+      metadata: first.metadata,
+    });
+    await dashboard().paymentIntents.confirm(second.id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
+    await eventually(async () => (await shop.call('GET', `/v1/orders/${id}`)).body.stuck?.reason === 'second_payment', WAIT);
+    const row = await shop.core().deps.store.checkout.orders.get(shop.tenant().id, id);
+    assert.deepEqual([row?.intent_id, row?.captured_amount], [intentId, 1990]);
+    // Booked a moment after it was found: the provider captures asynchronously.
+    await soon(async () => assert.equal(await shop.balance('customer_receivable'), -1990, 'owed to the buyer'));
+    await dashboard().refunds.create({ payment_intent: second.id });
+    await soon(async () => assert.equal(await shop.balance('customer_receivable'), 0));
+    assert.equal(await shop.balance('provider_clearing'), await providerNet());
+    assert.equal((await shop.reaches(id, 'paid')).refundedAmount, 0);
+  });
+
   test('says what became of a step of ours whose process died: the order ends by it, and is not called unknown', async () => {
     const { id } = await shop.order();
     await shop.reaches(id, 'needs_payment_method');
@@ -83,22 +104,5 @@ describe('somebody at the provider’s own page', () => {
     assert.equal(settled, 'foreign');
     assert.equal(await shop.balance('provider_clearing'), clearing);
     assert.equal((await dashboard().paymentIntents.retrieve(other.id)).status, 'succeeded');
-  });
-
-  test('pays a second time under an order’s name: it does not take the place of the first, and a person is told', async () => {
-    const { id, intentId } = await paid();
-    const first = await dashboard().paymentIntents.retrieve(intentId);
-    const second = await dashboard().paymentIntents.create({
-      amount: 1990,
-      currency: 'eur',
-      automatic_payment_methods: { enabled: true },
-      metadata: first.metadata,
-    });
-    await dashboard().paymentIntents.confirm(second.id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
-    await eventually(async () => (await shop.call('GET', `/v1/orders/${id}`)).body.stuck?.reason === 'second_payment', WAIT);
-    const row = await shop.core().deps.store.checkout.orders.get(shop.tenant().id, id);
-    assert.deepEqual([row?.intent_id, row?.captured_amount], [intentId, 1990]);
-    await dashboard().refunds.create({ payment_intent: second.id });
-    assert.equal((await shop.reaches(id, 'paid')).refundedAmount, 0);
   });
 });

@@ -111,6 +111,17 @@ describe('the demo shop', { skip: NO_BROWSER }, () => {
     assert.deepEqual(faults, []);
   });
 
+  test('lets an operator look into an order in Temporal Web UI', async () => {
+    // The first order: whether the second has succeeded by now is not known.
+    const { body } = await product.call('GET', '/v1/operations?kind=order&status=succeeded');
+    const { links } = body.data.at(-1);
+    const { page } = await visit(links.temporal);
+    await page.setViewportSize({ width: 1100, height: 1460 });
+    for (const text of ['COMPLETED', 'createPayment', 'confirmPayment', 'sendReceipt'])
+      await page.getByText(text).first().waitFor({ state: 'attached' });
+    await picture(page, 'order-in-temporal');
+  });
+
   test('sells in yen and dinars, tells what is not sold in them, and begins a new cart in each', async () => {
     const { page, faults } = await visit();
     for (const [currency, total] of [

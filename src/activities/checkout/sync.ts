@@ -69,7 +69,7 @@ export function createPaymentSync({ store, payments }: { readonly store: Store; 
       const refunds = await refundsOf(payments, intentId, request);
       if (refunds === undefined) return 'unavailable';
       await store.checkout.payments.applyOther({ ...request, intent: answer.value, refunds });
-      return 'merged';
+      return isBooked(answer.value) ? 'merged' : 'unavailable';
     }
     const synced = await syncOrder(request);
     if (synced.outcome === 'merged') await syncRefunds(request, intentId);
@@ -95,6 +95,11 @@ export type PaymentSync = ReturnType<typeof createPaymentSync>;
 
 function missing(answer: Exclude<Answer<unknown>, { readonly outcome: 'found' }>): 'foreign' | 'unavailable' {
   return answer.outcome === 'unknown' ? 'unavailable' : 'foreign';
+}
+
+/** Whether the provider has told what the money that it took did to our balance, which may take it a moment. */
+function isBooked({ receivedAmount, charge }: PaymentIntent): boolean {
+  return receivedAmount === 0 || charge?.balance !== undefined;
 }
 
 /** Undefined: they can't all be read right now. */

@@ -103,7 +103,7 @@ const BODY = `<a class="skip" href="#products">Skip to the products</a>
 <p id="status" role="status" aria-live="polite"></p>
 <p id="trouble" role="alert"></p>
 <section aria-labelledby="products-title"><h2 id="products-title">Products</h2>
-<p><label for="currency">Currency</label> <select id="currency"><option>EUR</option><option>JPY</option><option>KWD</option></select></p>
+<p><label for="currency">Currency</label> <select id="currency" disabled><option>EUR</option><option>JPY</option><option>KWD</option></select></p>
 <ul id="products"></ul></section>
 <section aria-labelledby="cart-title"><h2 id="cart-title">Your cart</h2><div id="cart"></div></section>
 <section aria-labelledby="buyer-title" id="buyer" hidden><h2 id="buyer-title">Your address</h2>

@@ -274,9 +274,7 @@ async function readOrder(orderId) {
 
 async function again() {
   state.news?.close();
-  state.order = undefined;
-  state.recovery = undefined;
-  state.token = undefined;
+  Object.assign(state, { order: undefined, recovery: undefined, token: undefined });
   byId('order').hidden = true;
   byId('pay-button').textContent = 'Order and pay';
   await newCart(byId('currency').value);
@@ -328,6 +326,7 @@ async function start() {
   await openCart();
   showCart();
   await showProducts();
+  byId('currency').disabled = false;
   if (state.cart.orderId !== undefined && state.cart.status === 'ordered') await follow(state.cart.orderId);
 }
 
