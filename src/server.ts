@@ -15,11 +15,10 @@ import { retryUntilDone } from './retry.ts';
 import { isConnectionError } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
 import { workflowBundlePath } from './temporal/bundle-cache.ts';
-import { checkQueues } from './temporal/queue-health.ts';
+import { checkQueues, checkTemporal } from './temporal/health.ts';
 import { installRuntime, serveQueues, type Serving } from './temporal/serve.ts';
 
 const DATABASE_RETRY_MS = 300;
-const TEMPORAL_ANSWERS_WITHIN_MS = 1_000;
 /** Without a supervisor the servers go too: what can't be finished at once goes on after the next start. */
 const ORPHAN_GRACE_MS = 2_000;
 
@@ -131,14 +130,8 @@ async function health({ store, clock, config }: Dependencies, serving: Serving |
     const detail = 'Temporal cannot be reached yet, or the first workflow has not run. Work is accepted and waits.';
     return { ready: false, checks: { database, core: { ok: false, detail } } };
   }
-  const { client, connection } = serving.temporal;
   const [core, queues] = await Promise.all([
-    client
-      .withDeadline(Date.now() + TEMPORAL_ANSWERS_WITHIN_MS, () => connection.workflowService.getSystemInfo({}))
-      .then(
-        () => ({ ok: true }),
-        () => ({ ok: false, detail: 'Temporal cannot be reached at present. Work is accepted and waits.' }),
-      ),
+    checkTemporal(serving.temporal),
     checkQueues(serving.temporal, queuesBesideCore(config.features), clock()),
   ]);
   // Requests are still taken while Temporal or a queue's worker is away, so a load balancer must not turn them down.

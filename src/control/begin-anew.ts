@@ -1,4 +1,5 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+
 /** The end of a history tells why its last step failed; its beginning, where the first one ended. */
 const EVENTS_LOOKED_AT = 50;
 /** `WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR` of Temporal's API. */

@@ -6,18 +6,28 @@ const ASKED_WITHIN_MS = 75_000;
 /** `TASK_QUEUE_TYPE_ACTIVITY` of Temporal's API. */
 const ACTIVITY_QUEUE = 2;
 
-export interface QueueCheck {
+export interface Check {
   readonly ok: boolean;
   readonly detail?: string;
 }
 
+/** Whether Temporal answers. */
+export function checkTemporal({ client }: TemporalConnection): Promise<Check> {
+  return client
+    .withDeadline(Date.now() + ANSWERS_WITHIN_MS, () => client.workflowService.getSystemInfo({}))
+    .then(
+      () => ({ ok: true }),
+      () => ({ ok: false, detail: 'Temporal cannot be reached at present. Work is accepted and waits.' }),
+    );
+}
+
 /** Whether workers ask for the activities of each queue. A queue without one loses nothing: its work waits. */
-export async function checkQueues(temporal: TemporalConnection, queues: readonly string[], now: Date): Promise<Record<string, QueueCheck>> {
+export async function checkQueues(temporal: TemporalConnection, queues: readonly string[], now: Date): Promise<Record<string, Check>> {
   const checks = await Promise.all(queues.map(async (queue) => [queue, await checkQueue(temporal, queue, now)] as const));
   return Object.fromEntries(checks);
 }
 
-async function checkQueue({ client, namespace }: TemporalConnection, name: string, now: Date): Promise<QueueCheck> {
+async function checkQueue({ client, namespace }: TemporalConnection, name: string, now: Date): Promise<Check> {
   const request = { namespace, taskQueue: { name }, taskQueueType: ACTIVITY_QUEUE };
   try {
     const { pollers } = await client.withDeadline(Date.now() + ANSWERS_WITHIN_MS, () => client.workflowService.describeTaskQueue(request));

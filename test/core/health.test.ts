@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkQueues } from '../../src/temporal/queue-health.ts';
+import { checkQueues } from '../../src/temporal/health.ts';
 import { useCore } from '../support/core-fixture.ts';
 import { eventually } from '../support/eventually.ts';
 

@@ -1,4 +1,5 @@
 import type { ColumnProfile, TableProfile } from '../../adapters/tables.ts';
+import { escapeHtml } from '../../contracts/pure/html.ts';
 
 const WIDTH = 320;
 const HEIGHT = 72;
@@ -20,9 +21,9 @@ figure { margin: 0; } figcaption { color: var(--soft); display: flex; justify-co
 export function profilePage(name: string, { rows, columns }: TableProfile): string {
   return `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(name)}: profile</title><style>${STYLE}</style></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(name)}: profile</title><style>${STYLE}</style></head>
 <body>
-<h1>${escaped(name)}</h1>
+<h1>${escapeHtml(name)}</h1>
 <p>${count(rows)} rows, ${count(columns.length)} columns. Distinct values, quantiles and most frequent values are estimated.</p>
 <main>
 ${columns.map((column) => section(column, rows)).join('\n')}
@@ -47,8 +48,8 @@ function section(column: ColumnProfile, rows: number): string {
       quantiles[0] === undefined || quantiles[4] === undefined ? undefined : `≈ ${short(quantiles[0])} to ${short(quantiles[4])}`,
     ],
   ];
-  const shown = facts.flatMap(([title, value]) => (value === undefined ? [] : [`<dt>${title}</dt><dd>${escaped(value)}</dd>`]));
-  return `<section><h2>${escaped(column.name)}</h2><small>${escaped(column.type)}</small>${figure(column)}<dl>${shown.join('')}</dl>${frequent(column)}</section>`;
+  const shown = facts.flatMap(([title, value]) => (value === undefined ? [] : [`<dt>${title}</dt><dd>${escapeHtml(value)}</dd>`]));
+  return `<section><h2>${escapeHtml(column.name)}</h2><small>${escapeHtml(column.type)}</small>${figure(column)}<dl>${shown.join('')}</dl>${frequent(column)}</section>`;
 }
 
 function figure({ name, histogram, min, max }: ColumnProfile): string {
@@ -57,16 +58,16 @@ function figure({ name, histogram, min, max }: ColumnProfile): string {
   const step = WIDTH / histogram.length;
   const bars = histogram.map((bin, index) => {
     const height = bin.count === 0 ? 0 : Math.max(1, (bin.count / highest) * HEIGHT);
-    const title = `<title>${escaped(`${shownValue(bin.from)} to ${shownValue(bin.to)}: ${count(bin.count)}`)}</title>`;
+    const title = `<title>${escapeHtml(`${shownValue(bin.from)} to ${shownValue(bin.to)}: ${count(bin.count)}`)}</title>`;
     return `<rect x="${(index * step).toFixed(1)}" y="${(HEIGHT - height).toFixed(1)}" width="${(step - 1).toFixed(1)}" height="${height.toFixed(1)}">${title}</rect>`;
   });
-  const caption = `<figcaption><span>${escaped(shownValue(min))}</span><span>${escaped(shownValue(max))}</span></figcaption>`;
-  return `<figure><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(`Histogram of ${name}`)}">${bars.join('')}</svg>${caption}</figure>`;
+  const caption = `<figcaption><span>${escapeHtml(shownValue(min))}</span><span>${escapeHtml(shownValue(max))}</span></figcaption>`;
+  return `<figure><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(`Histogram of ${name}`)}">${bars.join('')}</svg>${caption}</figure>`;
 }
 
 function frequent({ top }: ColumnProfile): string {
   if (top === undefined || top.length === 0) return '';
-  return `<ol>${top.map(({ value }) => `<li>${value === '' ? '<small>empty</small>' : escaped(cut(value))}</li>`).join('')}</ol>`;
+  return `<ol>${top.map(({ value }) => `<li>${value === '' ? '<small>empty</small>' : escapeHtml(cut(value))}</li>`).join('')}</ol>`;
 }
 
 function shownValue(value: string | number): string {
@@ -90,8 +91,4 @@ function percent(share: number): string {
 function cut(text: string): string {
   const characters = [...text];
   return characters.length <= MAX_SHOWN_CHARS ? text : `${characters.slice(0, MAX_SHOWN_CHARS).join('')}…`;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

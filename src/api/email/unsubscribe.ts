@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { openUnsubscribe, UnsubscribeParams, type UnsubscribeClaim } from '../../contracts/email-unsubscribe.ts';
 import { tenantOfToken } from '../../contracts/sealed-token.ts';
 import type { ApiContext } from '../lib/context.ts';
-import { escapeHtml, sendPage } from '../lib/html.ts';
+import { escapeHtml } from '../../contracts/pure/html.ts';
+import { sendPage } from '../lib/html.ts';
 import { type RawReply, type ResponseSpec, type Route, publicRoute } from '../lib/route.ts';
 
 const TAG = 'E-mail';

@@ -2,7 +2,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Express, Request, Response } from 'express';
 import { PROBLEMS, isProblemCode } from '../../contracts/problems.ts';
-import { escapeHtml, mountPage, sendPage } from './html.ts';
+import { escapeHtml } from '../../contracts/pure/html.ts';
+import { mountPage, sendPage } from './html.ts';
 import { HttpProblem } from './problems.ts';
 
 const UI_FOLDER = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));

@@ -1,4 +1,5 @@
 import type { Express, Request, Response } from 'express';
+import { escapeHtml } from '../../contracts/pure/html.ts';
 import { keepRoute } from './observe.ts';
 import { HttpProblem } from './problems.ts';
 
@@ -46,8 +47,4 @@ export function mountPage(app: Express, path: string, send: (request: Request, r
     }
     return send(request, response);
   });
-}
-
-export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

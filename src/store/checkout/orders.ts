@@ -8,7 +8,7 @@ import type { OperationRow, PageRequest } from '../operations.ts';
 import type { Database } from '../schema.ts';
 import { type CartRow, reopenCart } from './cart-steps.ts';
 import { type OrderRow, standingOf, stateOf } from './merge.ts';
-import { insertEvent, lockOrder, setStuck, write } from './payments.ts';
+import { insertOrderEvent, lockOrder, setStuck, write } from './payments.ts';
 import { holdStock, releaseHold, returnStock, sellStock } from './stock.ts';
 
 export interface OrderFilter {
@@ -180,7 +180,7 @@ export async function insertOrder(
   await sql`select append_stream_event(${tenant_id}, ${streamId}::uuid, 'step', ${JSON.stringify({ state: 'created' })}::jsonb, ${now}::timestamptz)`.execute(
     tx,
   );
-  await insertEvent(tx, row, { type: 'order.created', data: {}, now });
+  await insertOrderEvent(tx, row, { type: 'order.created', data: {}, now });
 }
 
 interface Ending {
@@ -196,7 +196,7 @@ async function endOrder(tx: Tx, row: OrderRow, { state, code, now }: Ending & { 
   if (row.ended_at !== null) return row;
   await releaseHold(tx, cart);
   await reopenCart(tx, cart);
-  await insertEvent(tx, row, { type: 'order.ended', data: { outcome: state, code }, now });
+  await insertOrderEvent(tx, row, { type: 'order.ended', data: { outcome: state, code }, now });
   const changes = row.state === 'refunded' ? {} : { state, next_action: null };
   return write(tx, row, { changes: { ...changes, ended_at: now }, now });
 }

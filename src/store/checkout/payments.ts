@@ -7,6 +7,7 @@ import { ORDER_SIGNALS, refundOfKey } from '../../contracts/pure/checkout.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { Database } from '../schema.ts';
 import { insertMessage } from '../messages.ts';
+import { insertEvent } from '../new-event.ts';
 import { post, postingsOfIntent, postingsOfOther, postingsOfRefund } from './ledger.ts';
 import { withdrawMails } from './cart-mails.ts';
 import { mergeIntent, type OrderRow, standingOf, stateOf } from './merge.ts';
@@ -122,7 +123,7 @@ export async function setStuck(tx: Tx, row: OrderRow, { reason, now }: { readonl
     .set({ stuck: JSON.stringify(stuck), updated_at: now })
     .where('id', '=', row.id)
     .execute();
-  await insertEvent(tx, row, { type: 'order.stuck', data: { reason }, now });
+  await insertOrderEvent(tx, row, { type: 'order.stuck', data: { reason }, now });
   return { ...row, stuck };
 }
 
@@ -149,7 +150,7 @@ export async function write(tx: Tx, row: OrderRow, { changes, now }: Changed): P
     .execute();
   if (isSeen(row, next)) await appendStep(tx, next, now);
   if (row.state !== next.state) {
-    await insertEvent(tx, next, { type: `order.${next.state}`, data: {}, now });
+    await insertOrderEvent(tx, next, { type: `order.${next.state}`, data: {}, now });
     // What a mail asks the buyer to do may be done.
     await withdrawMails(tx, { tenantId: row.tenant_id, cartId: row.cart_id, now });
   }
@@ -172,27 +173,16 @@ async function appendStep(tx: Tx, row: OrderRow, now: Date): Promise<void> {
   );
 }
 
-export interface NewEvent {
+export interface OrderEvent {
   readonly type: string;
   readonly data: Readonly<Record<string, unknown>>;
   readonly now: Date;
 }
 
-/** A fact for the host application: ids, states and amounts only. */
-export async function insertEvent(tx: Tx, row: OrderRow, { type, data, now }: NewEvent): Promise<void> {
+/** A fact about an order for the host application. */
+export async function insertOrderEvent(tx: Tx, row: OrderRow, { type, data, now }: OrderEvent): Promise<void> {
   const facts = { orderId: row.id, cartId: row.cart_id, state: row.state, currency: row.currency, totalAmount: row.total_amount, ...data };
-  await tx
-    .insertInto('event')
-    .values({
-      id: uuidv7(),
-      tenant_id: row.tenant_id,
-      type,
-      operation_id: row.id,
-      data: JSON.stringify(facts),
-      created_at: now,
-      position: null,
-    })
-    .execute();
+  await insertEvent(tx, { tenantId: row.tenant_id, type, operationId: row.id, data: facts, now });
 }
 
 /** What was given back for good, and the state that follows from it. */

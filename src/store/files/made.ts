@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
-import { uuidv7 } from 'uuidv7';
 import type { RunRef } from '../../contracts/pure/operations.ts';
 import { type Tx, withTenant } from '../database.ts';
+import { insertEvent } from '../new-event.ts';
+import { QuotaError, reserve } from './quota.ts';
 import { fenceOf } from './transforms.ts';
 import type { FileParts } from './uploads.ts';
 
@@ -37,26 +37,18 @@ export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audi
         for (const [index, file] of files.entries()) {
           const isNew = await insertFile(tx, { run, file, ownerSubject, now });
           if (!isNew) continue;
-          const { rows } = await sql<{
-            ok: boolean;
-          }>`select reserve_file_bytes(${run.tenantId}, ${file.id}, ${file.sizeBytes}, ${quotaBytes}) as ok`.execute(tx);
-          if (rows[0]?.ok !== true) throw new QuotaExceeded();
+          const isThereRoom = await reserve(tx, { tenantId: run.tenantId, id: file.id, deltaBytes: file.sizeBytes, quotaBytes });
+          if (!isThereRoom) throw new QuotaError();
           await audit.record(tx, { actor: 'workflow', tenantId: run.tenantId, at: now, action: 'file.made', target: `file/${file.id}` });
           if (index > 0) continue;
-          const data = {
-            fileId: file.id,
-            operationId: run.operationId,
-            mediaType: file.mediaType,
-            sizeBytes: file.sizeBytes,
-            sha256: file.sha256,
-          };
-          await sql`insert into event (id, tenant_id, type, operation_id, data, created_at)
-            values (${uuidv7()}, ${run.tenantId}, 'file.ready', ${run.operationId}, ${JSON.stringify(data)}::jsonb, ${now})`.execute(tx);
+          const { id: fileId, mediaType, sizeBytes, sha256 } = file;
+          const data = { fileId, operationId: run.operationId, mediaType, sizeBytes, sha256 };
+          await insertEvent(tx, { tenantId: run.tenantId, type: 'file.ready', operationId: run.operationId, data, now });
         }
         return 'published';
       });
     } catch (error) {
-      if (error instanceof QuotaExceeded) return 'quota_exceeded';
+      if (error instanceof QuotaError) return 'quota_exceeded';
       throw error;
     }
   }
@@ -79,15 +71,14 @@ export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audi
         .where('state', '<>', 'deleted')
         .returning(['id', 'reserved_bytes'])
         .execute();
-      for (const file of made) await sql`select reserve_file_bytes(${run.tenantId}, ${file.id}, ${-file.reserved_bytes}, 0)`.execute(tx);
+      for (const { id, reserved_bytes: reserved } of made)
+        await reserve(tx, { tenantId: run.tenantId, id, deltaBytes: -reserved, quotaBytes: 0 });
       return ids;
     });
   }
 
   return { publish, withdraw };
 }
-
-class QuotaExceeded extends Error {}
 
 interface NewRow {
   readonly run: RunRef;

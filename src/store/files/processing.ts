@@ -1,8 +1,8 @@
-import { type Kysely, sql } from 'kysely';
-import { uuidv7 } from 'uuidv7';
+import type { Kysely } from 'kysely';
 import type { FileChecks, FileReason } from '../../contracts/files/file.ts';
 import type { RunRef } from '../../contracts/pure/operations.ts';
 import { withTenant } from '../database.ts';
+import { insertEvent } from '../new-event.ts';
 import type { Database } from '../schema.ts';
 import type { FileRow, UploadRow } from './records.ts';
 import type { FileParts } from './uploads.ts';
@@ -108,9 +108,8 @@ async function settle(db: Kysely<Database>, { run, fileId }: FileRequest, { medi
       return file?.operation_id === run.operationId && file.state === state;
     }
     const data = { fileId, operationId: run.operationId, mediaType, sizeBytes: settled.size_bytes, sha256: settled.sha256 };
-    await sql`insert into event (id, tenant_id, type, operation_id, data, created_at)
-      values (${uuidv7()}, ${run.tenantId}, ${`file.${state}`}, ${run.operationId},
-        ${JSON.stringify(state === 'ready' ? data : { ...data, reasons: reasons.map(({ code }) => code) })}::jsonb, ${now})`.execute(tx);
+    const why = state === 'ready' ? {} : { reasons: reasons.map(({ code }) => code) };
+    await insertEvent(tx, { tenantId: run.tenantId, type: `file.${state}`, operationId: run.operationId, data: { ...data, ...why }, now });
     return true;
   });
 }

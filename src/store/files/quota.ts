@@ -8,6 +8,11 @@ interface Reservation {
   readonly quotaBytes: number;
 }
 
+/** Takes the transaction back. */
+export class QuotaError extends Error {
+  override readonly name = 'QuotaError';
+}
+
 /** False: the tenant has not so many bytes left. */
 export async function reserve(tx: Tx, { tenantId, id, deltaBytes, quotaBytes }: Reservation): Promise<boolean> {
   const { rows } = await sql<{

@@ -4,6 +4,7 @@ import type { Actor } from '../audit.ts';
 import { withTenant } from '../database.ts';
 import type { Database } from '../schema.ts';
 import { endKeeper, startRemoval } from './keepers.ts';
+import { reserve } from './quota.ts';
 import type { FileParts } from './uploads.ts';
 
 export interface RemoveRequest {
@@ -117,7 +118,7 @@ async function setRemoved(db: Kysely<Database>, { tenantId, fileId }: FileRef): 
   await withTenant(db, tenantId, async (tx) => {
     const file = await tx.selectFrom('file').select('reserved_bytes').where('id', '=', fileId).forUpdate().executeTakeFirst();
     if (file === undefined) return;
-    await sql`select reserve_file_bytes(${tenantId}, ${fileId}, ${-file.reserved_bytes}, 0)`.execute(tx);
+    await reserve(tx, { tenantId, id: fileId, deltaBytes: -file.reserved_bytes, quotaBytes: 0 });
     await tx.updateTable('file').set({ object_name: null }).where('id', '=', fileId).execute();
     await tx.deleteFrom('upload').where('id', '=', fileId).where('state', 'in', ['complete', 'terminated']).execute();
   });

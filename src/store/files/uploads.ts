@@ -8,7 +8,7 @@ import type { Database } from '../schema.ts';
 import type { FileTable, UploadTable } from './schema.ts';
 import { startKeeper } from './keepers.ts';
 import { createLocksStore } from './locks.ts';
-import { reserve } from './quota.ts';
+import { QuotaError, reserve } from './quota.ts';
 import type { UploadRow } from './records.ts';
 import { claimUpload, type SameRequest } from './same-request.ts';
 
@@ -47,11 +47,6 @@ export type CreatedUpload =
   | { readonly outcome: 'created'; readonly upload: UploadRow; readonly abandoned: string | undefined }
   | { readonly outcome: 'quota_exceeded' }
   | SameRequest;
-
-/** Takes the transaction back. */
-class QuotaError extends Error {
-  override readonly name = 'QuotaError';
-}
 
 /** Uploads under way. */
 export function createUploadsStore(parts: FileParts) {
