@@ -63,6 +63,8 @@ function openPool(url: string, role: string, max: number): Kysely<Database> {
   const pool = new pg.Pool({ ...connection(url, role), max, idleTimeoutMillis: IDLE_TIMEOUT_MS });
   // An idle connection that the server closed is replaced at the next use; without a listener it would end the process.
   pool.on('error', () => undefined);
+  // Neither does anybody listen to one that is taken out, between two of its queries. The next one says what happened.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }
 

@@ -3,8 +3,10 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { DATA_MAP } from '../../src/contracts/data-map.ts';
+import { openDatabases, withTenant } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { type GroundDatabase, useDatabase } from '../support/ground.ts';
 
@@ -107,6 +109,28 @@ describe('the roles', () => {
         await assert.rejects(client.query(`select * from ${name}`), /permission denied/, name);
       }
     });
+  });
+});
+
+describe('a connection that the server ends', () => {
+  test('in the midst of a transaction, between two of its queries, fails the transaction and nothing else', async () => {
+    const { databaseUrl: url } = ground;
+    await using databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: 1 });
+    const other = new pg.Client({ connectionString: url });
+    await other.connect();
+    let isEnded = false;
+    const work = withTenant(databases.app, 'nobody', async (tx) => {
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
+      const pid = rows[0]?.pid;
+      await other.query('select pg_terminate_backend($1, 5000)', [pid]);
+      isEnded = (await other.query('select 1 from pg_stat_activity where pid = $1', [pid])).rowCount === 0;
+      await sql`select 1`.execute(tx);
+    });
+    await assert.rejects(work, /terminat|not queryable|encountered a connection error/i);
+    assert.equal(isEnded, true);
+    await other.end();
+    const { rows } = await sql<{ one: number }>`select 1 as one`.execute(databases.app);
+    assert.deepEqual(rows, [{ one: 1 }]);
   });
 });
 
