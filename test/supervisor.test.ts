@@ -11,7 +11,7 @@ import { readProcesses } from '../src/embedded/data-folder.ts';
 import { LaunchError } from '../src/embedded/launch-error.ts';
 import { parseOptions } from '../src/embedded/options.ts';
 import { canListen, choosePorts, DEFAULT_PORT_BASE, PORT_BLOCK } from '../src/embedded/ports.ts';
-import { isRunning, processesWithEnvironment } from '../src/embedded/processes.ts';
+import { identify, isRunning, processesWithEnvironment } from '../src/embedded/processes.ts';
 import { eventually } from './support/eventually.ts';
 import { freeBlock } from './support/free-port.ts';
 
@@ -266,6 +266,30 @@ describe('the supervisor with everything outside', () => {
   it('takes no block of ports that does not fit', () => {
     assert.equal(parseOptions(['--port', String(65_536 - PORT_BLOCK)]).portBase, 65_536 - PORT_BLOCK);
     assert.throws(() => parseOptions(['--port', String(65_537 - PORT_BLOCK)]), { name: LaunchError.name });
+  });
+});
+
+/** A process whose first thread ends at once, while another one holds a port. */
+const HEADLESS = `import ctypes, socket, threading, time
+held = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=lambda: time.sleep(60)).start()
+print(held.getsockname()[1], flush=True)
+ctypes.CDLL(None).pthread_exit(None)`;
+
+describe('a process', { skip: process.platform === 'linux' ? false : 'only Linux tells of threads' }, () => {
+  it('is not gone while any of its threads holds a port, although it looks like a zombie', async () => {
+    const child = spawn('python3', ['-c', HEADLESS], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const { pid = 0 } = child;
+    const identity = identify(pid) ?? assert.fail('it does not run');
+    const [line] = await once(child.stdout, 'data');
+    await eventually(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '));
+    assert.equal(await canListen('127.0.0.1', Number(line)), false);
+    assert.equal(isRunning(identity), true);
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exit;
+    assert.equal(isRunning(identity), false);
+    assert.equal(await canListen('127.0.0.1', Number(line)), true);
   });
 });
 

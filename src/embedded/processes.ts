@@ -11,7 +11,7 @@ export interface ProcessIdentity {
   readonly startTime: string;
 }
 
-/** Start time of a live process; undefined when there is none (a zombie counts as none). */
+/** Start time of a live process; undefined when there is none. A zombie counts as none, once all its threads have let go of what they hold. */
 export function startTimeOf(pid: number): string | undefined {
   if (process.platform !== 'linux') {
     const run = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' });
@@ -20,8 +20,17 @@ export function startTimeOf(pid: number): string | undefined {
   const stat = readText(`/proc/${pid}/stat`);
   // The command stands in brackets and may hold anything, so fields are counted behind its end.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-  if (fields === undefined || fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  if (fields === undefined || fields[0] === 'X' || (fields[0] === 'Z' && !hasThreads(pid))) return undefined;
   return fields[19];
+}
+
+/** Whether others than its first thread are left. While they end, its ports are still taken. */
+function hasThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    return false;
+  }
 }
 
 /** True while this very process runs, and not another one under its pid. */
