@@ -4,9 +4,10 @@ import type { ChaosFeature, FeatureRun, FeatureWorld } from './lib/feature.ts';
 import { Ledger } from './lib/ledger.ts';
 import type { Product } from './lib/product.ts';
 import { collectEvidence } from './checkout/evidence.ts';
+import { paidOrders } from './checkout/journal.ts';
 import { judgeCheckout } from './checkout/judge.ts';
 import { liveBuyer, liveCrowd } from './checkout/life.ts';
-import { CROWD_STOCK, planBuyers, planCrowd, shelf } from './checkout/plan.ts';
+import { planBuyers, planCrowd, shelf } from './checkout/plan.ts';
 import type { Buyer } from './checkout/plan.ts';
 import { ReturnNews } from './checkout/return-news.ts';
 import { startTwinProcess } from './checkout/twin.ts';
@@ -60,6 +61,7 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
   const mails = await startMailServer({ seed, journalFile: mailFile, onAccepted: () => undefined });
   const twin = await startTwinProcess(join(folder, 'provider'));
   const watch = watchProvider(twin);
+  const crowdOrders = new Set<string>();
   return {
     environment: {
       STRIPE_API_KEY: twin.keys.secret,
@@ -73,9 +75,9 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
       RECONCILE_PAYMENTS: '15s',
       CART_REMINDERS: '5s,15s',
     },
-    expectedEffects:
-      planned.filter(({ behaviour }) => behaviour !== 'leaves' && behaviour !== 'abandons').length + (crowd.length > 0 ? CROWD_STOCK : 0),
-    seenEffects: () => watch.paid(),
+    // The crowd comes when it comes: strikes go by what the others do, who are posted part by part.
+    expectedEffects: planned.filter(({ behaviour }) => behaviour !== 'leaves' && behaviour !== 'abandons').length,
+    seenEffects: () => [...watch.paid()].filter((id) => !crowdOrders.has(id)).length,
     async prepare(product) {
       await twin.sendWebhooksTo(`${product.endpoints['api'] ?? ''}/hooks/stripe`);
       await openShop(product, shelf(buyers));
@@ -88,7 +90,10 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
       if (buyer === undefined) throw new Error(`there is no buyer ${ordinal}`);
       const beside = ordinal === crowdComesWith ? crowd : [];
       const client = { load, ledger, onAcknowledged };
-      await Promise.all([liveBuyer(buyer, client), liveCrowd(beside, { ...client, onAcknowledged: () => undefined })]);
+      await Promise.all([
+        liveBuyer(buyer, client),
+        liveCrowd(beside, { ...client, onAcknowledged: () => undefined, onOrder: (id) => crowdOrders.add(id) }),
+      ]);
     },
     async judge(product) {
       const providerEntries = await twin.audit(0);
@@ -115,13 +120,14 @@ async function openShop(product: Product, stocks: ReadonlyMap<string, number>): 
 function watchProvider(twin: TwinProcess) {
   const stop = new AbortController();
   const news = new ReturnNews();
-  let [after, paid] = [0, 0];
+  const paid = new Set<string>();
+  let after = 0;
   let onReturn: (() => void) | undefined;
   const watching = (async () => {
     while (!stop.signal.aborted) {
       const entries = await twin.audit(after).catch(() => []);
       after += entries.length;
-      paid += entries.filter(isPaid).length;
+      for (const id of paidOrders(entries)) paid.add(id);
       if (onReturn !== undefined && news.isJustTold(entries)) {
         onReturn();
         onReturn = undefined;
@@ -130,7 +136,8 @@ function watchProvider(twin: TwinProcess) {
     }
   })();
   return {
-    paid: () => paid,
+    /** Orders for which money was taken. */
+    paid: (): ReadonlySet<string> => paid,
     /** Calls back once, when all that is to be said of a refund that came back was just acknowledged. */
     whenReturnIsTold(call: () => void) {
       onReturn = call;
@@ -140,12 +147,6 @@ function watchProvider(twin: TwinProcess) {
       await watching;
     },
   };
-}
-
-/** Whether money was taken then; that somebody was told of it later is another entry. */
-function isPaid(entry: unknown): boolean {
-  const text = JSON.stringify(entry);
-  return text.includes('"type":"payment_intent.succeeded"') && !text.includes('"cause":"delivery"');
 }
 
 /** Kills the app the moment it has said that it knows of a refund that came back: nobody will say it again. */

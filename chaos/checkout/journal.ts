@@ -65,6 +65,16 @@ export interface ProviderEvidence {
   readonly faults: number;
 }
 
+const PaidEvent = z.object({ type: z.literal('payment_intent.succeeded'), data: z.object({ object: Intent }) });
+
+/** Orders for which money was taken in these entries. That somebody was told of it later is another entry, which says so again. */
+export function paidOrders(entries: readonly unknown[]): readonly string[] {
+  return entries
+    .flatMap((entry) => Entry.parse(entry).changes)
+    .flatMap(({ table, put }) => (table === 'event' ? (PaidEvent.safeParse(put).data?.data.object ?? []) : []))
+    .map(orderOf);
+}
+
 /** Goes through the journal from its beginning, and keeps what each order had at every moment. */
 export function readProvider(entries: readonly unknown[]): ProviderEvidence {
   const book = new Book();

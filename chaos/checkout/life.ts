@@ -29,6 +29,11 @@ interface Client {
   readonly onAcknowledged: () => void;
 }
 
+interface CrowdClient extends Client {
+  /** Somebody of the crowd has an order. */
+  readonly onOrder: (id: string) => void;
+}
+
 /** A buyer from the cart to the end of the order, with refunds where the plan has some. Notes each answer that the judge needs. */
 export async function liveBuyer(buyer: Buyer, client: Client): Promise<void> {
   const cart = await fillCart(buyer, client);
@@ -44,14 +49,16 @@ export async function liveBuyer(buyer: Buyer, client: Client): Promise<void> {
 }
 
 /** Hundreds who want the same few pieces. Whoever is told that there are none left goes home. */
-export async function liveCrowd(crowd: readonly Buyer[], client: Client): Promise<void> {
+export async function liveCrowd(crowd: readonly Buyer[], client: CrowdClient): Promise<void> {
   const waiting = [...crowd];
   const winners: Promise<unknown>[] = [];
   const press = async (): Promise<void> => {
     for (let buyer = waiting.shift(); buyer !== undefined; buyer = waiting.shift()) {
       const cart = await makeCart(buyer, client);
       const id = await checkOut(buyer, cart, client);
-      if (id !== undefined) winners.push(followOrder(buyer, id, client));
+      if (id === undefined) continue;
+      client.onOrder(id);
+      winners.push(followOrder(buyer, id, client));
     }
   };
   await Promise.all(Array.from({ length: CROWD_AT_ONCE }, press));
