@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { FEATURES } from './contracts/features.ts';
+import { overlaps, type SourceRule } from './contracts/files/source.ts';
+import { parseS3Location } from './contracts/s3-location.ts';
 import { describeSettings, settingsSchema } from './settings.ts';
 import type { SettingNotes } from './setting-types.ts';
 import type { Settings } from './settings.ts';
@@ -54,6 +56,8 @@ export interface Config {
     readonly maxBytes: number;
     readonly quotaBytes: number;
     readonly uploadExpiryMs: number;
+    /** Objects elsewhere that tenants may name. */
+    readonly sources: readonly SourceRule[];
     readonly antivirusUrl: string | undefined;
     readonly transformChunkBytes: number;
     /** For what work needs while it lasts. */
@@ -186,6 +190,7 @@ function filesOf(set: Settings, dataDir: string): Config['files'] {
     maxBytes: set.FILE_MAX_BYTES ?? 20 * 1024 * MEBIBYTE_BYTES,
     quotaBytes: set.FILE_QUOTA_BYTES ?? 1024 * 1024 * MEBIBYTE_BYTES,
     uploadExpiryMs: set.UPLOAD_EXPIRY ?? 24 * 3_600_000,
+    sources: set.FILE_SOURCES ?? [],
     antivirusUrl: set.ANTIVIRUS_URL,
     transformChunkBytes: set.TRANSFORM_CHUNK_BYTES ?? 64 * MEBIBYTE_BYTES,
     workDir: resolve(set.WORK_DIR ?? join(dataDir, 'work')),
@@ -246,7 +251,7 @@ function parse(environment: Environment, required: readonly (keyof Settings)[]):
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''));
   const result = settingsSchema.safeParse(given);
   const problems = required.filter((name) => given[name] === undefined).map((name) => `${name} is not set (${describe(name).description})`);
-  if (result.success) problems.push(...paymentProblems(result.data));
+  if (result.success) problems.push(...paymentProblems(result.data), ...sourceProblems(result.data));
   if (result.success && problems.length === 0) return result.data;
   for (const issue of result.error?.issues ?? []) {
     const name = String(issue.path[0]);
@@ -286,6 +291,20 @@ function paymentProblems(set: Settings): readonly string[] {
       : []),
     ...(mode === 'live' && set.STRIPE_URL !== undefined ? ['STRIPE_URL: must not be set together with a live key'] : []),
   ];
+}
+
+/** What the product keeps must not be named by anybody: not even the files of the same tenant, which have their own ways in and out. */
+function sourceProblems({ STORAGE_URL: storageUrl, FILE_SOURCES: sources = [] }: Settings): readonly string[] {
+  if (storageUrl?.startsWith('s3:') !== true || sources.length === 0) return [];
+  let storage;
+  try {
+    storage = parseS3Location(storageUrl);
+  } catch {
+    // Told of by whoever opens it.
+    return [];
+  }
+  const isOpen = sources.some((rule) => overlaps(rule, storage));
+  return isOpen ? ['FILE_SOURCES: opens what STORAGE_URL keeps; give the storage a bucket or a folder of its own'] : [];
 }
 
 function describe(name: string): SettingNotes {

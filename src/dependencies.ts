@@ -9,7 +9,9 @@ import { createPayments, type Payments } from './adapters/payments.ts';
 import { createTemplateFolder } from './adapters/templates-folder.ts';
 import type { EmailTemplates } from './adapters/templates.ts';
 import { createAntivirus } from './adapters/antivirus.ts';
+import { createFindBytes, type FindBytes } from './adapters/file-bytes.ts';
 import { createFileChecker, type FileChecker } from './adapters/file-checker.ts';
+import { createSources, type Sources } from './adapters/sources.ts';
 import { createStorage, type Storage } from './adapters/storage.ts';
 import { createDuckdbTables } from './adapters/tables-duckdb.ts';
 import { createMailer, type Mailer } from './adapters/mailer.ts';
@@ -40,6 +42,9 @@ export interface Dependencies extends AsyncDisposable {
   readonly store: Store;
   readonly mailer: Mailer;
   readonly storage: Storage;
+  /** Objects that are somebody else's. */
+  readonly sources: Sources;
+  readonly findBytes: FindBytes;
   readonly templates: EmailTemplates;
   /** What is sold, for how much; put your own here. */
   readonly catalogue: Catalogue;
@@ -64,7 +69,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
   const bridge = createDispatchBridge();
   const store = createStore(databases, bridge);
   const mailer = overrides.mailer ?? mailerOf(config);
-  const storage = overrides.storage ?? createStorage(config.storageUrl, { workDir: config.files.workDir });
+  const bytes = bytesOf(config, overrides);
   const templates = createTemplateFolder(TEMPLATES_FOLDER);
   const clock = overrides.clock ?? systemClock;
   const metrics = createMetrics({
@@ -89,7 +94,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     background,
     kinds,
     mailer,
-    storage,
+    ...bytes,
     ...fileToolsOf(config, overrides),
     slots: createSlots(availableParallelism()),
     from: config.mail.from,
@@ -106,7 +111,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     bridge,
     store,
     mailer,
-    storage,
+    ...bytes,
     templates,
     payments,
     paymentSync,
@@ -117,6 +122,14 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
       await databases[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Where bytes are kept, and where they are read. */
+function bytesOf({ storageUrl, files }: Config, overrides: Overrides) {
+  const { workDir, sources: rules } = files;
+  const storage = overrides.storage ?? createStorage(storageUrl, { workDir });
+  const sources = createSources({ rules, workDir });
+  return { storage, sources, findBytes: createFindBytes({ storage, sources }) };
 }
 
 /** What looks into files, and makes others of them. */

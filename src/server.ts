@@ -55,6 +55,8 @@ async function main(): Promise<void> {
     shop: { name: config.checkout.shopName, tenantId: config.checkout.shopTenant },
     wakePayments: () => payments?.wake(),
     storage: deps.storage,
+    sources: deps.sources,
+    findBytes: deps.findBytes,
     files: config.files,
     kinds: deps.kinds,
     features: config.features,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DURATION_FORMAT, parseDuration } from './contracts/duration.ts';
 import { isTimeZone } from './contracts/users.ts';
 import { FEATURES } from './contracts/features.ts';
+import { parseSourceRule } from './contracts/files/source.ts';
 
 /** How one setting is explained in `.env.example` and `docs/settings.md`. */
 export interface SettingNotes {
@@ -96,6 +97,15 @@ export const egressTargets = commaList.transform((items, context) => {
       'must be a list such as app=http://app.internal:3000, with commas: names of small letters, digits and -, each once, and origins without a path',
   });
   return z.NEVER;
+});
+/** `acme=s3://acme-inbox,*=s3://inbox/{tenant}`: which objects tenants may name as files. */
+export const fileSources = commaList.transform((items, context) => {
+  try {
+    return items.map(parseSourceRule);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'is wrong' });
+    return z.NEVER;
+  }
 });
 export const isOne = z
   .string()

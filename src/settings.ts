@@ -3,6 +3,7 @@ import {
   duration,
   egressTargets,
   features,
+  fileSources,
   LOG_LEVELS,
   logLevel,
   MEBIBYTE_BYTES,
@@ -151,6 +152,14 @@ export const settingsSchema = z.object({
     description: 'What all files of one tenant may have together.',
     unset: '1099511627776',
     unit: 'bytes',
+  }),
+  FILE_SOURCES: setting(fileSources, {
+    group: 'Files',
+    description:
+      'Objects of S3 that tenants may name as files, which are then read there and never copied, changed or removed, with commas: ' +
+      'acme=s3://acme-inbox/in?endpoint=https://s3.example.com opens one place to one tenant, *=s3://inbox/{tenant} a folder of its own to each. ' +
+      'Must not lie where STORAGE_URL does.',
+    unset: 'none',
   }),
   UPLOAD_EXPIRY: setting(duration, {
     group: 'Files',

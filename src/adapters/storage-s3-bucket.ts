@@ -1,58 +1,42 @@
 import type { Readable } from 'node:stream';
 import type * as sdkModule from '@aws-sdk/client-s3';
 import type { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import type { S3Location } from '../contracts/s3-location.ts';
 import type { ByteRange, StoredObject } from './storage.ts';
 
-const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-const PREFIX = /^[a-zA-Z0-9][a-zA-Z0-9/_.-]*$/;
-const PARAMETERS: ReadonlySet<string> = new Set(['endpoint', 'region', 'pathStyle']);
 /** For services that have no regions. */
 const DEFAULT_REGION = 'us-east-1';
 const MISSING: ReadonlySet<string> = new Set(['NoSuchKey', 'NotFound']);
 
-export interface BucketLocation {
-  readonly bucket: string;
-  /** Empty, or with a slash at its end. */
-  readonly prefix: string;
-  readonly endpoint: string | undefined;
-  readonly region: string | undefined;
-  readonly isPathStyle: boolean;
-}
-
-/**
- * `s3://bucket/folder?endpoint=https://…&region=…`.
- * @throws {Error} saying what is wrong with it
- */
-export function bucketLocationOf(url: string): BucketLocation {
-  const parsed = URL.parse(url);
-  if (parsed === null || !BUCKET.test(parsed.hostname)) throw new Error('STORAGE_URL: must name a bucket, as in s3://my-bucket.');
-  if (parsed.username !== '' || parsed.password !== '')
-    throw new Error('STORAGE_URL: must hold no secrets; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a role.');
-  const unknown = [...parsed.searchParams.keys()].find((name) => !PARAMETERS.has(name));
-  if (unknown !== undefined) throw new Error(`STORAGE_URL: knows endpoint, region and pathStyle, and no ${unknown}.`);
-  const endpoint = parsed.searchParams.get('endpoint') ?? undefined;
-  if (endpoint !== undefined && !/^https?:\/\/./.test(endpoint))
-    throw new Error('STORAGE_URL: endpoint must be an address with http: or https:.');
-  const prefix = parsed.pathname.replace(/^\/+|\/+$/g, '');
-  if (prefix !== '' && !PREFIX.test(prefix)) throw new Error('STORAGE_URL: the folder may have letters, digits, - _ . and / only.');
-  const pathStyle = parsed.searchParams.get('pathStyle');
-  return {
-    bucket: parsed.hostname,
-    prefix: prefix === '' ? '' : `${prefix}/`,
-    endpoint,
-    region: parsed.searchParams.get('region') ?? undefined,
-    isPathStyle: pathStyle === null ? endpoint !== undefined : pathStyle !== '0' && pathStyle !== 'false',
-  };
-}
-
 type Sdk = typeof sdkModule;
+
+interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Of the only version that is wanted. Services may not know the condition, so look at the answer's too. */
+  readonly etag?: string | undefined;
+}
+
+interface ObjectHead {
+  readonly sizeBytes: number;
+  /** ISO. */
+  readonly modifiedAt: string;
+  /** Empty where the service has none. */
+  readonly etag: string;
+}
+
+interface OpenedVersion {
+  readonly body: Readable;
+  /** Of the whole object. */
+  readonly sizeBytes: number;
+  readonly etag: string;
+}
 
 /** One bucket, or a folder of it. The library is loaded by the first call, since most installations don't need it. */
 export class Bucket {
-  readonly #location: BucketLocation;
+  readonly #location: S3Location;
   #opened: Promise<{ readonly sdk: Sdk; readonly client: S3Client }> | undefined;
 
-  constructor(location: BucketLocation) {
+  constructor(location: S3Location) {
     this.#location = location;
   }
 
@@ -69,25 +53,41 @@ export class Bucket {
 
   /** Undefined when there is none of this name. */
   async stat(name: string): Promise<StoredObject | undefined> {
-    const found = await this.run((client, sdk) => client.send(new sdk.HeadObjectCommand(this.keyOf(name)))).catch(undefinedWhenMissing);
-    if (found === undefined) return undefined;
-    return { name, sizeBytes: found.ContentLength ?? 0, modifiedAt: (found.LastModified ?? new Date(0)).toISOString() };
+    const found = await this.head(name).catch(undefinedWhenMissing);
+    return found && { name, sizeBytes: found.sizeBytes, modifiedAt: found.modifiedAt };
+  }
+
+  /** Rejects when there is none of this name. */
+  async head(name: string, { signal, etag }: ReadOptions = {}): Promise<ObjectHead> {
+    const request = { ...this.keyOf(name), ...(etag === undefined ? {} : { IfMatch: etag }) };
+    const found = await this.run((client, sdk) => client.send(new sdk.HeadObjectCommand(request), optionsOf(signal)));
+    const modifiedAt = (found.LastModified ?? new Date(0)).toISOString();
+    return { sizeBytes: found.ContentLength ?? 0, modifiedAt, etag: found.ETag ?? '' };
   }
 
   /** Undefined when there is none of this name; `out_of_range` when it has no such bytes. */
-  async get(
+  async get(name: string, range?: ByteRange): Promise<OpenedVersion | 'out_of_range' | undefined> {
+    return this.open(name, range).catch((error: unknown) =>
+      statusOf(error) === 416 ? ('out_of_range' as const) : undefinedWhenMissing(error),
+    );
+  }
+
+  /** Rejects when there is none of this name, or no such bytes of it. */
+  async open(
     name: string,
     { firstByte, lastByte }: ByteRange = { firstByte: 0 },
-  ): Promise<{ readonly body: Readable; readonly sizeBytes: number } | 'out_of_range' | undefined> {
+    { signal, etag }: ReadOptions = {},
+  ): Promise<OpenedVersion> {
     const isWhole = firstByte === 0 && lastByte === undefined;
-    const range = isWhole ? {} : { Range: `bytes=${firstByte}-${lastByte ?? ''}` };
-    const answer = await this.run((client, sdk) => client.send(new sdk.GetObjectCommand({ ...this.keyOf(name), ...range }))).catch(
-      (error: unknown) => (statusOf(error) === 416 ? ('out_of_range' as const) : undefinedWhenMissing(error)),
-    );
-    if (answer === undefined || answer === 'out_of_range') return answer;
+    const request = {
+      ...this.keyOf(name),
+      ...(isWhole ? {} : { Range: `bytes=${firstByte}-${lastByte ?? ''}` }),
+      ...(etag === undefined ? {} : { IfMatch: etag }),
+    };
+    const answer = await this.run((client, sdk) => client.send(new sdk.GetObjectCommand(request), optionsOf(signal)));
     const total = /\/(\d+)$/.exec(answer.ContentRange ?? '')?.[1];
     // In Node the library gives streams of Node.
-    return { body: answer.Body as Readable, sizeBytes: Number(total ?? answer.ContentLength ?? 0) };
+    return { body: answer.Body as Readable, sizeBytes: Number(total ?? answer.ContentLength ?? 0), etag: answer.ETag ?? '' };
   }
 
   async put(name: string, body: Buffer, signal?: AbortSignal): Promise<void> {
@@ -131,7 +131,7 @@ interface ListRequest {
   readonly limit: number;
 }
 
-async function open({ endpoint, region, isPathStyle }: BucketLocation): Promise<{ readonly sdk: Sdk; readonly client: S3Client }> {
+async function open({ endpoint, region, isPathStyle }: S3Location): Promise<{ readonly sdk: Sdk; readonly client: S3Client }> {
   const sdk = await import('@aws-sdk/client-s3');
   const client = new sdk.S3Client({
     ...(endpoint === undefined ? {} : { endpoint }),
@@ -153,6 +153,7 @@ export function undefinedWhenMissing(error: unknown): undefined {
   throw error;
 }
 
-function statusOf(error: unknown): number | undefined {
+/** What a service answered to a command that failed. */
+export function statusOf(error: unknown): number | undefined {
   return error instanceof Error && '$metadata' in error ? (error as S3ServiceException).$metadata.httpStatusCode : undefined;
 }

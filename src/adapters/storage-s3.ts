@@ -1,13 +1,11 @@
-import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
 import type { MultipartUpload } from '@aws-sdk/client-s3';
+import { type S3Location, parseS3Location } from '../contracts/s3-location.ts';
+import { localCopy } from './local-copy.ts';
 import { checkName, checkPrefix, StorageRangeError } from './storage-names.ts';
-import { Bucket, bucketLocationOf } from './storage-s3-bucket.ts';
+import { Bucket } from './storage-s3-bucket.ts';
 import { createS3Partials } from './storage-s3-partials.ts';
 import { putObject } from './storage-s3-put.ts';
-import type { ByteRange, LocalFile, OpenedObject, Storage, StoragePage } from './storage.ts';
-import { newWorkPath, openWorkFolder } from './work-folder.ts';
+import type { ByteRange, OpenedObject, Storage, StoragePage } from './storage.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -16,7 +14,7 @@ const AFTER_TEMPORARY = '.~';
 
 /** Objects of the same names in a bucket of S3, or of what speaks like it; `workDir` takes copies for programs that need a file. */
 export function createS3Storage(url: string, { workDir }: { readonly workDir: string }): Storage {
-  const bucket = new Bucket(bucketLocationOf(url));
+  const bucket = new Bucket(locationOf(url));
   return {
     async put(name, content, options) {
       checkName(name);
@@ -28,7 +26,7 @@ export function createS3Storage(url: string, { workDir }: { readonly workDir: st
     },
     async openLocal(name, options) {
       checkName(name);
-      return localCopy(bucket, { name, workDir, signal: options?.signal });
+      return localCopy({ open: () => openObject(bucket, name, undefined), workDir, signal: options?.signal });
     },
     async stat(name) {
       checkName(name);
@@ -50,6 +48,14 @@ export function createS3Storage(url: string, { workDir }: { readonly workDir: st
   };
 }
 
+function locationOf(url: string): S3Location {
+  try {
+    return parseS3Location(url);
+  } catch (error) {
+    throw new Error(`STORAGE_URL: ${error instanceof Error ? error.message : 'is wrong.'}`, { cause: error });
+  }
+}
+
 async function openObject(bucket: Bucket, name: string, range: ByteRange | undefined): Promise<OpenedObject | undefined> {
   const isAskable =
     range === undefined ||
@@ -61,27 +67,6 @@ async function openObject(bucket: Bucket, name: string, range: ByteRange | undef
   const status = await bucket.stat(name);
   if (status === undefined) return undefined;
   throw new StorageRangeError(status.sizeBytes);
-}
-
-interface CopyRequest {
-  readonly name: string;
-  readonly workDir: string;
-  readonly signal: AbortSignal | undefined;
-}
-
-async function localCopy(bucket: Bucket, { name, workDir, signal }: CopyRequest): Promise<LocalFile | undefined> {
-  const found = await openObject(bucket, name, undefined);
-  if (found === undefined) return undefined;
-  await openWorkFolder(workDir);
-  const path = newWorkPath(workDir);
-  const remove = (): Promise<void> => rm(path, { force: true });
-  try {
-    await pipeline(found.body, createWriteStream(path, { mode: 0o600 }), signal === undefined ? {} : { signal });
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-  return { path, sizeBytes: found.sizeBytes, [Symbol.asyncDispose]: remove };
 }
 
 async function listObjects(bucket: Bucket, options: Parameters<Storage['list']>[0] = {}): Promise<StoragePage> {

@@ -47,7 +47,11 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   job_turn: { personal: false, keeps: 'one row per job', onErasure: 'nothing' },
   ledger_transaction: { personal: false, keeps: 'for ever', onErasure: 'nothing: ids only' },
   ledger_entry: { personal: false, keeps: 'for ever', onErasure: 'nothing: amounts only' },
-  file: { personal: true, keeps: 'until it is deleted; then its id stays', onErasure: 'bytes are deleted, name and metadata are emptied' },
+  file: {
+    personal: true,
+    keeps: 'until it is deleted; then its id stays',
+    onErasure: 'our bytes are deleted; name, source and metadata are emptied',
+  },
   upload: { personal: true, keeps: 'until its file is deleted', onErasure: 'row is deleted with the file’s bytes' },
   file_usage: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },
   file_transform: { personal: false, keeps: 'until the transform has ended', onErasure: 'nothing: gone by then' },

@@ -4,6 +4,8 @@ import { type Answer, type CallOptions, START, assertProblem as assertWholeProbl
 
 /** As tus clients ask. */
 const TUS = { 'Tus-Resumable': '1.0.0', 'Upload-Length': '5', 'Upload-Offset': '0', 'Content-Type': 'application/offset+octet-stream' };
+/** Headers of what is no JSON. */
+const SPOKEN = { tus: TUS, bytes: { 'Content-Type': 'text/plain' } } as const;
 const OWNED = JSON.stringify({ ownerSubject: 'u_1' });
 
 type ObjectType =
@@ -33,7 +35,7 @@ interface Row {
   /** Takes on new work. */
   readonly starts?: true;
   /** Headers and bodies of the protocol. */
-  readonly speaks?: 'tus';
+  readonly speaks?: 'tus' | 'bytes';
   /** Answers at once only about work that has ended. */
   readonly needsEnded?: true;
 }
@@ -68,7 +70,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   getUploadOffset: { callers: 'tokens', object: 'upload', speaks: 'tus' },
   appendToUpload: { callers: 'tokens', object: 'upload', speaks: 'tus' },
   terminateUpload: { callers: 'tokens', object: 'upload', speaks: 'tus' },
-  createFile: { callers: 'tokens', starts: true },
+  createFile: { callers: 'tokens', starts: true, speaks: 'bytes' },
   listFiles: { callers: 'tokens', lists: 'file' },
   getFile: { callers: 'tokens', object: 'file' },
   getFileContent: { callers: 'tokens', object: 'file' },
@@ -281,9 +283,9 @@ for (const { operationId, path, method, security, requestBody } of operations) {
         .replace('{sku}', 'brass-gear')
         .replace('{name}', operationId === 'previewEmailTemplate' ? 'welcome' : 'retryNow'),
       {
-        ...(operationId === 'createFile' ? { body: 'hello' } : { body }),
+        ...(row.speaks === 'bytes' ? { body: 'hello' } : { body }),
         ...options,
-        headers: { ...(row.speaks === 'tus' ? TUS : {}), ...options.headers },
+        headers: { ...(row.speaks === undefined ? {} : SPOKEN[row.speaks]), ...options.headers },
       },
     );
   const ownId = object === undefined ? '' : (own.get(object) ?? '');
@@ -374,6 +376,17 @@ for (const { operationId, path, method, security, requestBody } of operations) {
     });
   });
 }
+
+describe('createFile, of an object elsewhere', () => {
+  const ask = (key: string) => api.call('POST', '/v1/files', { key, body: { source: 's3://bucket/key' } });
+
+  it('is for keys with the scope, not for tokens, and only where a setting lets the tenant', async () => {
+    assertWholeProblem(await ask('ns_nobody'), 401, 'unauthenticated');
+    assertWholeProblem(await ask(powerlessKey), 403, 'insufficient_scope');
+    assertWholeProblem(await ask(token), 403, 'key_required');
+    assertWholeProblem(await ask(tenant.key), 403, 'source_not_allowed');
+  });
+});
 
 it('nothing of all that was refused has changed anything', async () => {
   assert.equal((await api.call('GET', `/v1/operations/${own.get('operation')}`, { key: tenant.key })).body.status, 'accepted');

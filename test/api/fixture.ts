@@ -9,6 +9,8 @@ import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
 import { createUnsetPayments } from '../../src/adapters/payments-unset.ts';
+import { createFindBytes } from '../../src/adapters/file-bytes.ts';
+import { createSources } from '../../src/adapters/sources.ts';
 import { createStorage } from '../../src/adapters/storage.ts';
 import { createTemplateFolder } from '../../src/adapters/templates-folder.ts';
 import { createApp } from '../../src/api/app.ts';
@@ -78,6 +80,8 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
   const hub = startStreamHub(store.streams, log);
   const stop = new AbortController();
   const folder = await mkdtemp(join(tmpdir(), 'nightshift-files-'));
+  const storage = overrides.storage ?? createStorage(pathToFileURL(folder).href);
+  const sources = createSources({ rules: [], workDir: folder });
   const context: ApiContext = {
     http: { publicUrl: 'http://nightshift.test', corsOrigins: [], bodyLimitBytes: 100_000, rateLimitPerMinute: 1_000_000 },
     store,
@@ -87,7 +91,9 @@ export async function startApi(overrides: Partial<ApiContext> = {}, database?: G
     shop: { name: 'Test shop', tenantId: 't1' },
     payments: createUnsetPayments(),
     payWithinMs: 1_800_000,
-    storage: createStorage(pathToFileURL(folder).href),
+    storage,
+    sources,
+    findBytes: createFindBytes({ storage, sources }),
     files: { maxBytes: 1_000_000, quotaBytes: 10_000_000, uploadExpiryMs: 3_600_000 },
     kinds: KINDS,
     features: FEATURES,

@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { FileSource } from '../../src/contracts/files/source.ts';
 import { KINDS } from '../../src/contracts/kinds.ts';
 import { type Api, startApi } from './fixture.ts';
 
 const SAMPLES = join(import.meta.dirname, '../../samples');
+const SOURCE_SAMPLE = join(SAMPLES, 'files/source.json');
 
 interface DescribedPost {
   readonly operationId: string;
@@ -69,8 +71,12 @@ describe('samples', () => {
       }
     });
 
-  it('are all of a kind that there is', () => {
-    const known = new Set(Object.values(KINDS).map(sampleOf));
+  it('have one of an object elsewhere that is to be a file, which is understood', () => {
+    FileSource.parse(JSON.parse(readFileSync(SOURCE_SAMPLE, 'utf8')));
+  });
+
+  it('are all of a kind that there is, or of an object elsewhere', () => {
+    const known = new Set([...Object.values(KINDS).map(sampleOf), SOURCE_SAMPLE]);
     assert.deepEqual(
       globSync(join(SAMPLES, '**/*.json')).filter((file) => !known.has(file)),
       [],

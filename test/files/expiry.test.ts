@@ -10,6 +10,8 @@ import { Worker } from '@temporalio/worker';
 import { createFileCoreActivities } from '../../src/activities/files/index.ts';
 import { createFileStoring } from '../../src/activities/files/storing.ts';
 import { createSlots } from '../../src/activities/lib/slots.ts';
+import { createFindBytes } from '../../src/adapters/file-bytes.ts';
+import { createSources } from '../../src/adapters/sources.ts';
 import { createStorage, type Storage } from '../../src/adapters/storage.ts';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import { KINDS } from '../../src/contracts/kinds.ts';
@@ -94,7 +96,8 @@ async function send(
 /** Runs the workflow that keeps the time of an upload to its end; `meanwhile` happens while it runs. */
 async function keep(file: FileRef, meanwhile: () => Promise<void> = async () => undefined): Promise<string> {
   const core = createFileCoreActivities({ store });
-  const storing = createFileStoring({ store, storage, slots: createSlots(1) });
+  const sources = createSources({ rules: [], workDir: folder });
+  const storing = createFileStoring({ store, storage, findBytes: createFindBytes({ storage, sources }), slots: createSlots(1) });
   const connection = environment.nativeConnection;
   const workflowBundle = { codePath: await useBundle() };
   const worker = await Worker.create({ connection, taskQueue: TASK_QUEUES.core, workflowBundle, activities: { ...core } });

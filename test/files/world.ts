@@ -49,11 +49,12 @@ export interface FileWorld {
 
 export interface WorldOptions {
   readonly files?: Partial<FileSettings>;
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Asked for after the storage was started. */
+  readonly environment?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>);
   /** Stand between the product and its parts. */
   readonly gates?: Gates;
-  /** Answers with a `STORAGE_URL`, where it is not a folder. */
-  readonly startStorage?: () => Promise<string>;
+  /** Starts what the product reads or keeps bytes in; answers with a `STORAGE_URL`, where it is not a folder. */
+  readonly startStorage?: () => Promise<string | undefined>;
 }
 
 const LIMITS: FileSettings = { maxBytes: 1024 ** 3, quotaBytes: 4 * 1024 ** 3, uploadExpiryMs: 3_600_000 };
@@ -71,10 +72,14 @@ export function useFileWorld({ files = {}, environment = {}, gates, startStorage
     const ground = await useGround();
     const storageUrl = (await startStorage?.()) ?? pathToFileURL(folder).href;
     core = await startCore(ground, {
-      environment: { STORAGE_URL: storageUrl, WORK_DIR: `${folder}-work`, ...environment },
+      environment: {
+        ...{ STORAGE_URL: storageUrl, WORK_DIR: `${folder}-work` },
+        ...(typeof environment === 'function' ? environment() : environment),
+      },
       ...(gates === undefined ? {} : { overrides: gates.around(storageUrl) }),
     });
-    api = await startApi({ store: core.deps.store, storage: core.deps.storage, files: { ...LIMITS, ...files } }, ground);
+    const { store, storage, sources, findBytes } = core.deps;
+    api = await startApi({ store, storage, sources, findBytes, files: { ...LIMITS, ...files } }, ground);
     ({ id: tenantId, key } = await api.newTenant());
   });
   after(async () => {

@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import type { PartialRef } from '../../adapters/partials.ts';
+import type { FindBytes } from '../../adapters/file-bytes.ts';
 import type { Storage } from '../../adapters/storage.ts';
 import type { FileRef } from '../../contracts/pure/files.ts';
-import type { FileInHand } from '../../store/files/processing.ts';
+import type { FileInHand, StoredBytes } from '../../store/files/processing.ts';
 import type { Store } from '../../store/index.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
 import { createProgress, type ProgressReporter } from '../lib/progress.ts';
 import type { Slots } from '../lib/slots.ts';
 import { type FileRequest, fileGone, objectNameOf } from './core.ts';
+import { orSourceFailure } from './source-failure.ts';
 
 export interface FileStoringDeps {
   readonly store: Store;
   readonly storage: Storage;
+  readonly findBytes: FindBytes;
   readonly slots: Slots;
 }
 
@@ -39,7 +42,9 @@ export function createFileStoring(deps: FileStoringDeps) {
       const found = await store.files.processing.inHand({ run, fileId });
       if (found === undefined) return giveUp({ run, fileId });
       const { cancellationSignal: signal } = Context.current();
-      const stored = await slots.use(1, signal, () => storeBytes(deps, { run, fileId, found, signal }));
+      const job = { run, fileId, found, signal };
+      const isOurs = found.file.source === null;
+      const stored = await slots.use<StoredBytes>(1, signal, () => (isOurs ? storeBytes(deps, job) : readSource(deps, job)));
       if (!(await store.files.processing.setStored({ run, fileId }, stored))) return giveUp({ run, fileId });
       if (found.upload !== undefined) await storage.partials.discard(fileId);
       return { sizeBytes: stored.sizeBytes, sha256: stored.sha256 };
@@ -69,7 +74,7 @@ export function createFileStoring(deps: FileStoringDeps) {
   return { storeFile, removeFile };
 }
 
-async function storeBytes({ store, storage }: FileStoringDeps, job: Job): Promise<StoredFacts & { readonly objectName: string }> {
+async function storeBytes({ store, storage }: FileStoringDeps, job: Job): Promise<StoredBytes> {
   const { run, fileId, found, signal } = job;
   const { file, upload } = found;
   const objectName = file.object_name ?? objectNameOf({ tenantId: run.tenantId, fileId });
@@ -84,12 +89,30 @@ async function storeBytes({ store, storage }: FileStoringDeps, job: Job): Promis
   if (known !== undefined) return { objectName, sizeBytes: total, sha256: known };
   const opened = await storage.get(objectName);
   if (opened === undefined) throw fileGone();
+  return { objectName, sizeBytes: opened.sizeBytes, sha256: await hashOf(opened.body, progress, signal) };
+}
+
+/** Bytes that stay where they are are only read: once, so that it is known what they are. */
+async function readSource({ store, findBytes }: FileStoringDeps, job: Job): Promise<StoredBytes> {
+  const { run, found, signal } = job;
+  const { sha256, size_bytes: total } = found.file;
+  // It is the version that was read before, or there is nothing to be had.
+  if (sha256 !== null && total !== null) return { objectName: null, sizeBytes: total, sha256 };
+  return orSourceFailure({ store, ...job }, async () => {
+    const opened = await findBytes(found.file)?.read(undefined, { signal });
+    if (opened === undefined) throw fileGone();
+    const progress = createProgress(store.streams, run, { total: opened.sizeBytes, unit: 'bytes' });
+    return { objectName: null, sizeBytes: opened.sizeBytes, sha256: await hashOf(opened.body, progress, signal) };
+  });
+}
+
+async function hashOf(content: AsyncIterable<Uint8Array>, progress: ProgressReporter, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of counted(opened.body, progress)) {
+  for await (const chunk of counted(content, progress)) {
     signal.throwIfAborted();
     hash.update(chunk);
   }
-  return { objectName, sizeBytes: opened.sizeBytes, sha256: hash.digest('hex') };
+  return hash.digest('hex');
 }
 
 function partialOf(upload: NonNullable<FileInHand['upload']>): PartialRef {

@@ -1,4 +1,4 @@
-import type { Storage } from '../../adapters/storage.ts';
+import type { FileBytes } from '../../adapters/file-bytes.ts';
 import type { OpenInput, Tables } from '../../adapters/tables.ts';
 import { fileGone } from './core.ts';
 
@@ -16,17 +16,16 @@ export interface TransformInput {
   readBytes(): number;
 }
 
-interface InputParts {
-  readonly storage: Storage;
-  readonly tables: Pick<Tables, 'unpack'>;
-}
-
 /**
  * The content of a file from any byte of its text on: unpacked, in UTF-8, without a byte order mark. Where the text is not what is stored,
  * what comes before is read again and passed over.
  */
-export async function openInput({ storage, tables }: InputParts, objectName: string, wanted: string | undefined): Promise<TransformInput> {
-  const found = await storage.stat(objectName);
+export async function openInput(
+  { tables }: { readonly tables: Pick<Tables, 'unpack'> },
+  file: FileBytes,
+  wanted: string | undefined,
+): Promise<TransformInput> {
+  const found = await file.stat();
   if (found === undefined) throw fileGone();
   const { sizeBytes } = found;
   let readBytes = 0;
@@ -34,7 +33,7 @@ export async function openInput({ storage, tables }: InputParts, objectName: str
   async function* stored(firstByte: number): AsyncGenerator<Uint8Array> {
     readBytes = firstByte;
     if (firstByte >= sizeBytes) return;
-    const opened = await storage.get(objectName, { firstByte });
+    const opened = await file.read({ firstByte });
     if (opened === undefined) throw fileGone();
     try {
       for await (const piece of opened.body) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import type { FileBytes, FindBytes } from '../../adapters/file-bytes.ts';
 import type { Storage } from '../../adapters/storage.ts';
 import type { TablePlan, Tables } from '../../adapters/tables.ts';
 import type { FileTransformInput } from '../../contracts/files/transform.ts';
@@ -10,10 +11,12 @@ import type { TransformChunkRow, TransformRow } from '../../store/files/transfor
 import type { Store } from '../../store/index.ts';
 import type { Slots } from '../lib/slots.ts';
 import { fileGone } from './core.ts';
+import { sourceFailure } from './source-failure.ts';
 
 export interface FileTransformDeps {
   readonly store: Store;
   readonly storage: Storage;
+  readonly findBytes: FindBytes;
   readonly slots: Slots;
   readonly tables: Tables;
   readonly transforms: {
@@ -26,7 +29,9 @@ export interface FileTransformDeps {
 export interface TransformJob {
   readonly run: RunRef;
   readonly input: FileTransformInput;
-  readonly file: FileRow & { readonly object_name: string };
+  readonly file: FileRow;
+  /** Of the file. */
+  readonly bytes: FileBytes;
   readonly transform: TransformRow;
   /** In order, without gaps. */
   readonly chunks: readonly TransformChunkRow[];
@@ -40,7 +45,7 @@ export async function orCancelled<T>(work: (signal: AbortSignal) => Promise<T>):
   } catch (error) {
     if (context.cancellationSignal.aborted) await context.cancelled;
     if (error instanceof Error && error.name === 'TableError') throw rejected(error.message);
-    throw error;
+    throw sourceFailure(error) ?? error;
   }
 }
 
@@ -53,7 +58,7 @@ export function overtaken(): Error {
   return new Error('another attempt has got ahead with this table');
 }
 
-export async function loadJob({ store }: Pick<FileTransformDeps, 'store'>, run: RunRef): Promise<TransformJob> {
+export async function loadJob({ store, findBytes }: Pick<FileTransformDeps, 'store' | 'findBytes'>, run: RunRef): Promise<TransformJob> {
   const operation = await store.operations.get(run.tenantId, run.operationId);
   if (operation === undefined) throw ApplicationFailure.nonRetryable('The operation does not exist.', 'NotOpen');
   // An attempt that was only stopped must not begin it all again. Under another run's id it may have ended: that run was reset.
@@ -62,10 +67,11 @@ export async function loadJob({ store }: Pick<FileTransformDeps, 'store'>, run: 
   // Checked against the kind's schema when it was accepted.
   const input = operation.input as FileTransformInput;
   const file = await store.files.get(run.tenantId, input.fileId);
-  if (file?.state !== 'ready' || file.object_name === null) throw fileGone();
+  const bytes = file?.state === 'ready' ? findBytes(file) : undefined;
+  if (file === undefined || bytes === undefined) throw fileGone();
   const digest = createHash('sha256').update(JSON.stringify(input)).digest('hex');
   const { transform, chunks } = await store.files.transforms.begin(run, digest);
-  return { run, input, file: { ...file, object_name: file.object_name }, transform, chunks };
+  return { run, input, file, bytes, transform, chunks };
 }
 
 /** How the input is read, as it was found out once. */

@@ -2,12 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
-import type { Storage } from '../../adapters/storage.ts';
+import type { FileBytes, FindBytes } from '../../adapters/file-bytes.ts';
 import type { FileRow } from '../../store/files/records.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import type { RawReply } from '../lib/route.ts';
 import { type Range, readRanges } from './ranges.ts';
+import { sourceProblem } from './source-problem.ts';
 
+/** Headers that speak of the content, and of no problem. */
+const CONTENT_HEADERS = [
+  'ETag',
+  'Last-Modified',
+  'Accept-Ranges',
+  'Content-Disposition',
+  'Content-Length',
+  'Content-Range',
+  'Content-Type',
+];
 /** Whatever it is, it runs nothing in our origin. */
 const POLICY = "default-src 'none'; sandbox";
 
@@ -15,9 +26,9 @@ const POLICY = "default-src 'none'; sandbox";
  * The bytes of a file that is ready: as a download whatever browsers make of it, in ranges, and only if it is not what the client has.
  * @throws {HttpProblem} file_not_ready
  */
-export function contentOf(storage: Storage, file: FileRow): RawReply {
-  const objectName = file.object_name;
-  if (file.state !== 'ready' || objectName === null) throw new HttpProblem('file_not_ready', `The file is ${file.state}.`);
+export function contentOf({ findBytes }: { readonly findBytes: FindBytes }, file: FileRow): RawReply {
+  const bytes = file.state === 'ready' ? findBytes(file) : undefined;
+  if (bytes === undefined) throw new HttpProblem('file_not_ready', `The file is ${file.state}.`);
   return {
     async send({ request, response }) {
       const sizeBytes = file.size_bytes ?? 0;
@@ -30,7 +41,11 @@ export function contentOf(storage: Storage, file: FileRow): RawReply {
           headers: { 'Content-Range': `bytes */${sizeBytes}` },
         });
       }
-      await new Sender({ storage, objectName, sizeBytes, mediaType: mediaTypeOf(file) }, { request, response }).send(ranges ?? []);
+      const sender = new Sender({ bytes, sizeBytes, mediaType: mediaTypeOf(file) }, { request, response });
+      await sender.send(ranges ?? []).catch((error: unknown) => {
+        if (!response.headersSent) for (const name of CONTENT_HEADERS) response.removeHeader(name);
+        throw sourceProblem(error);
+      });
     },
   };
 }
@@ -72,8 +87,7 @@ function isCurrent(request: Request, file: FileRow, etag: string): boolean {
 }
 
 interface Content {
-  readonly storage: Storage;
-  readonly objectName: string;
+  readonly bytes: FileBytes;
   readonly sizeBytes: number;
   readonly mediaType: string;
 }
@@ -103,7 +117,9 @@ class Sender {
 
   /** multipart/byteranges */
   async #sendParts(ranges: readonly Range[]): Promise<void> {
-    const { sizeBytes, mediaType } = this.#content;
+    const { bytes, sizeBytes, mediaType } = this.#content;
+    // Parts are opened one by one, when it is too late for a problem.
+    if ((await bytes.stat()) === undefined) throw new HttpProblem('not_found');
     const { response } = this.#exchange;
     const boundary = randomUUID();
     const heads = ranges.map(
@@ -111,10 +127,10 @@ class Sender {
         `\r\n--${boundary}\r\nContent-Type: ${mediaType}\r\nContent-Range: bytes ${firstByte}-${lastByte}/${sizeBytes}\r\n\r\n`,
     );
     const end = `\r\n--${boundary}--\r\n`;
-    const bytes = ranges.reduce((sum, { firstByte, lastByte }) => sum + lastByte - firstByte + 1, 0);
+    const rangeBytes = ranges.reduce((sum, { firstByte, lastByte }) => sum + lastByte - firstByte + 1, 0);
     response.statusCode = 206;
     response.setHeader('Content-Type', `multipart/byteranges; boundary=${boundary}`);
-    response.setHeader('Content-Length', String(bytes + Buffer.byteLength([...heads, end].join(''))));
+    response.setHeader('Content-Length', String(rangeBytes + Buffer.byteLength([...heads, end].join(''))));
     const read = (range: Range): Promise<Readable> => this.#read(range);
     async function* parts(): AsyncGenerator<Uint8Array> {
       for (const [index, range] of ranges.entries()) {
@@ -128,7 +144,10 @@ class Sender {
 
   async #pipe(open: () => Promise<Readable>): Promise<void> {
     const { request, response } = this.#exchange;
-    if (request.method === 'HEAD') return void response.end();
+    if (request.method === 'HEAD') {
+      if ((await this.#content.bytes.stat()) === undefined) throw new HttpProblem('not_found');
+      return void response.end();
+    }
     const body = await open();
     // A client that goes away is no fault.
     await pipeline(body, response).catch((error: unknown) => {
@@ -137,7 +156,7 @@ class Sender {
   }
 
   async #read(range: Range): Promise<Readable> {
-    const opened = await this.#content.storage.get(this.#content.objectName, range);
+    const opened = await this.#content.bytes.read(range);
     if (opened === undefined) throw new HttpProblem('not_found');
     return opened.body;
   }

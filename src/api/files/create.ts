@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import * as z from 'zod';
 import { FileName } from '../../contracts/files/file.ts';
+import { FileSource } from '../../contracts/files/source.ts';
 import { KINDS } from '../../contracts/kinds.ts';
 import type { UploadRow } from '../../store/files/records.ts';
+import type { OperationRow } from '../../store/operations.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { readWaitMs } from '../lib/headers.ts';
 import { HttpProblem } from '../lib/problems.ts';
@@ -11,6 +13,7 @@ import { type Idempotency, type JsonReply, type Route, type TenantCaller, tenant
 import { answerStarted, prepareStart, startedResponses } from '../lib/start.ts';
 import { type Checksum, readChecksum } from './checksum.ts';
 import { LEASE_MS, Receiver } from './receive.ts';
+import { namesSource, registerSource } from './register.ts';
 import type { RunningHashes } from './running-hashes.ts';
 import { describeBody } from './upload-headers.ts';
 import { bodyBytes, sending, tooLarge } from './upload-requests.ts';
@@ -34,15 +37,21 @@ export function createFileRoute(parts: Parts): Route {
     method: 'post',
     path: '/v1/files',
     operationId: 'createFile',
-    summary: 'Upload a file in one request',
+    summary: 'Upload a file in one request, or register an object',
     description:
       'The body is the file, whatever its type; its length need not be known. A request that breaks off leaves nothing: where that would hurt, ' +
-      'use the resumable uploads. With an `Idempotency-Key` the same file is stored once, however often it is sent. The answer is the operation that checks the file; `links.resource` is the file.',
+      'use the resumable uploads. With an `Idempotency-Key` the same file is stored once, however often it is sent. The answer is the operation that checks the file; `links.resource` is the file.\n\n' +
+      'A body of type `application/json`, without `name` or `start` in the query, names an object of S3 instead, which then is the file where it is, in the ' +
+      'version that is there now: nothing is copied, and once the object is another one its bytes are refused. For keys only; the setting ' +
+      'FILE_SOURCES says what objects a tenant may name. (With `name` such a body is a file like any other.)',
     tag: 'Files',
     tokens: true,
     feature: 'files',
     query: CreateQuery,
-    streams: { '*/*': { schema: z.string().meta({ format: 'binary', description: 'The file.' }), example: '…' } },
+    streams: {
+      'application/json': { schema: FileSource, example: { source: 's3://acme-inbox/2026/orders.csv', tags: ['import'] } },
+      '*/*': { schema: z.string().meta({ format: 'binary', description: 'The file.' }), example: '…' },
+    },
     headers: {
       Prefer: '`wait=N`: answer when the check has ended, at most N seconds later (N ≤ 25).',
       'Upload-Checksum': 'Of the file: sha1, sha256 or crc32, a space, and the digest in base64. Another file is refused.',
@@ -50,14 +59,15 @@ export function createFileRoute(parts: Parts): Route {
     idempotent: true,
     identifyingHeaders: ['content-type'],
     responses: startedResponses('fileProcessing'),
-    problems: ['invalid_request', 'payload_too_large', 'quota_exceeded', 'checksum_mismatch', 'upload_locked'],
+    problems: [
+      ...(['invalid_request', 'malformed_json', 'payload_too_large', 'quota_exceeded', 'checksum_mismatch', 'upload_locked'] as const),
+      ...(['key_required', 'source_not_allowed', 'source_unreadable', 'source_unavailable'] as const),
+    ],
     handler: ({ auth, query, now, gone, idempotency }) =>
       sending(async (request, response) => {
-        const { outcome, operationId } = await receiveWhole(parts, { auth, query, request, now, idempotency });
-        const operation = await ctx.store.operations.get(auth.tenantId, operationId);
-        if (operation === undefined) throw new Error('the operation that was accepted is gone');
-        const asking = { auth, now, gone, idempotency, waitMs: readWaitMs(request) };
-        sendJson(await answerStarted(ctx, { outcome, operation }, asking), response);
+        const asked = { auth, request, now, gone, idempotency };
+        const accepted = namesSource(request, query) ? await registerSource(ctx, asked) : await receiveWhole(parts, { ...asked, query });
+        sendJson(await answerStarted(ctx, accepted, { ...asked, waitMs: readWaitMs(request) }), response);
       }),
   });
 }
@@ -73,10 +83,17 @@ interface Whole {
 interface ReceivedWhole {
   readonly outcome: 'created' | 'replayed';
   /** Which checks it. */
-  readonly operationId: string;
+  readonly operation: OperationRow;
 }
 
-async function receiveWhole(parts: Parts, { auth, query, request, now, idempotency }: Whole): Promise<ReceivedWhole> {
+async function receiveWhole(parts: Parts, whole: Whole): Promise<ReceivedWhole> {
+  const { outcome, operationId } = await receive(parts, whole);
+  const operation = await parts.ctx.store.operations.get(whole.auth.tenantId, operationId);
+  if (operation === undefined) throw new Error('the operation that was accepted is gone');
+  return { outcome, operation };
+}
+
+async function receive(parts: Parts, { auth, query, request, now, idempotency }: Whole) {
   const { ctx } = parts;
   const { name, declaredType, start } = describeBody(query, request.headers['content-type']);
   const checksum = readChecksum(request.headers['upload-checksum']);
@@ -89,11 +106,12 @@ async function receiveWhole(parts: Parts, { auth, query, request, now, idempoten
     ...{ idempotency, isOneRequest: true, quotaBytes: ctx.files.quotaBytes },
     expiresAt: new Date(now.getTime() + ctx.files.uploadExpiryMs),
   });
-  if (created.outcome === 'replayed') return { outcome: 'replayed', operationId: await sameFile(ctx, { auth, id: created.id, request }) };
+  if (created.outcome === 'replayed')
+    return { outcome: 'replayed' as const, operationId: await sameFile(ctx, { auth, id: created.id, request }) };
   if (created.outcome !== 'created') throw notCreated(created.outcome);
   const { upload, abandoned } = created;
   if (abandoned !== undefined) await removal.remove({ tenantId: auth.tenantId, id: abandoned, actor: auth.actor, now });
-  return { outcome: 'created', operationId: await receiveBody(parts, { auth, upload, request, now, checksum }) };
+  return { outcome: 'created' as const, operationId: await receiveBody(parts, { auth, upload, request, now, checksum }) };
 }
 
 interface NewBody extends Pick<Whole, 'auth' | 'request' | 'now'> {

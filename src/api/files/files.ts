@@ -17,6 +17,9 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const { scopes } = KINDS.fileProcessing;
 const COMMON = { tag: 'Files', feature: 'files', tokens: true } as const;
 
+/** Of a file that was registered where it is. */
+const SOURCE_PROBLEMS = ['source_changed', 'source_not_allowed', 'source_unreadable', 'source_unavailable'] as const;
+
 const EXAMPLE: StoredFile = {
   id: '019ab6a0-7c00-7000-8000-000000000001',
   object: 'file',
@@ -96,9 +99,9 @@ function contentRoute(ctx: ApiContext): Route {
     params: UuidParams,
     headers: RANGE_HEADERS,
     responses: CONTENT_RESPONSES,
-    problems: ['not_found', 'file_not_ready', 'range_not_satisfiable'],
+    problems: ['not_found', 'file_not_ready', 'range_not_satisfiable', ...SOURCE_PROBLEMS],
     async handler({ auth, params }) {
-      return contentOf(ctx.storage, await findFile(ctx, auth, params.id));
+      return contentOf(ctx, await findFile(ctx, auth, params.id));
     },
   });
 }
@@ -146,14 +149,14 @@ function linkedRoute(ctx: ApiContext): Route {
     params: FileLinkParams,
     headers: RANGE_HEADERS,
     responses: CONTENT_RESPONSES,
-    problems: ['not_found', 'range_not_satisfiable'],
+    problems: ['not_found', 'range_not_satisfiable', ...SOURCE_PROBLEMS],
     async handler({ params, now }) {
       const tenantId = tenantOfLink(params.token);
       const secret = tenantId === undefined ? undefined : await ctx.store.files.findLinkSecret(tenantId);
       const claim = secret === undefined ? undefined : openLink(secret, params.token, now);
       const file = claim === undefined ? undefined : await ctx.store.files.get(claim.tenantId, claim.fileId);
       if (file?.state !== 'ready') throw new HttpProblem('not_found', 'The link is not one of ours, has expired, or its file is gone.');
-      return contentOf(ctx.storage, file);
+      return contentOf(ctx, file);
     },
   });
 }
@@ -165,7 +168,9 @@ function removeRoute(ctx: ApiContext): Route {
     path: '/v1/files/{id}',
     operationId: 'deleteFile',
     summary: 'Delete a file',
-    description: 'From the answer on nobody gets it, by no link either; its bytes are removed a moment later. An upload under way ends.',
+    description:
+      'From the answer on nobody gets it, by no link either; its bytes are removed a moment later. An upload under way ends. An object that was ' +
+      'registered by its `source` stays as it is.',
     params: UuidParams,
     responses: { 204: { description: 'Gone.' } },
     problems: ['not_found'],

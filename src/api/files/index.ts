@@ -23,7 +23,7 @@ function prepareProcessing(ctx: ApiContext): PrepareInput {
     const { fileId } = input as FileProcessingInput;
     const file = await ctx.store.files.get(tenantId, fileId);
     const isSeen = file !== undefined && sees(caller, { id: fileId, root_id: fileId, kind: 'file', owner_subject: file.owner_subject });
-    const isWhole = isSeen && file.state !== 'deleted' && (file.object_name !== null || file.state === 'checking');
+    const isWhole = isSeen && file.state !== 'deleted' && (file.object_name !== null || file.source !== null || file.state === 'checking');
     if (isWhole) return input;
     const message = 'must be the id of a file whose bytes are all here';
     throw new HttpProblem('invalid_request', `${pointer}/fileId ${message}.`, { errors: [{ pointer: `${pointer}/fileId`, message }] });

@@ -2,6 +2,8 @@ import type { Express } from 'express';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Catalogue } from '../../adapters/catalogue.ts';
+import type { FindBytes } from '../../adapters/file-bytes.ts';
+import type { Sources } from '../../adapters/sources.ts';
 import type { Storage } from '../../adapters/storage.ts';
 import type { EmailTemplates } from '../../adapters/templates.ts';
 import type { Clock } from '../../contracts/clock.ts';
@@ -80,6 +82,9 @@ export interface ApiContext {
   /** Something came into the inbox of the payment provider. */
   wakePayments?(): void;
   readonly storage: Storage;
+  /** Looked at when somebody names an object of theirs. */
+  readonly sources: Pick<Sources, 'look'>;
+  readonly findBytes: FindBytes;
   readonly files: FileSettings;
   readonly kinds: Kinds;
   /** Those that are on. */

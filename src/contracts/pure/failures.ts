@@ -10,6 +10,9 @@ export const FAILURES = {
   FileGone: { code: 'file_gone', retryable: false, benign: true, httpStatus: 409 },
   NotOpen: { code: 'operation_not_open', retryable: false, benign: true, httpStatus: 409 },
   OutsideUnavailable: { code: 'outside_unavailable', retryable: true, benign: false, httpStatus: 503 },
+  SourceChanged: { code: 'source_changed', retryable: false, benign: true, httpStatus: 409 },
+  SourceNotAllowed: { code: 'source_not_allowed', retryable: false, benign: true, httpStatus: 403 },
+  SourceUnreadable: { code: 'source_unreadable', retryable: false, benign: true, httpStatus: 422 },
   StoreUnavailable: { code: 'store_unavailable', retryable: true, benign: false, httpStatus: 503 },
   Rejected: { code: 'rejected', retryable: false, benign: true, httpStatus: 422 },
 } as const;

@@ -2,6 +2,7 @@ import { createMadeFilesStore } from './made.ts';
 import { createProcessingStore } from './processing.ts';
 import { createFileRecords } from './records.ts';
 import { createRemovalStore } from './removal.ts';
+import { createSourcesStore } from './sources.ts';
 import { createTransformsStore } from './transforms.ts';
 import { createUploadsStore, type FileParts } from './uploads.ts';
 
@@ -12,6 +13,7 @@ export function createFilesStore(parts: FileParts) {
     uploads: createUploadsStore(parts),
     processing: createProcessingStore(parts),
     removal: createRemovalStore(parts),
+    sources: createSourcesStore(parts),
     transforms: createTransformsStore(parts),
     made: createMadeFilesStore(parts),
   };

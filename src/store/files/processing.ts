@@ -19,7 +19,8 @@ export interface FileRequest {
 }
 
 export interface StoredBytes {
-  readonly objectName: string;
+  /** Null where the bytes are not ours. */
+  readonly objectName: string | null;
   readonly sizeBytes: number;
   readonly sha256: string;
 }
@@ -37,6 +38,7 @@ export function createProcessingStore({ db }: Pick<FileParts, 'db'>) {
     inHand: (request: FileRequest) => inHand(db, request),
     setStored: (request: FileRequest, stored: StoredBytes) => setStored(db, request, stored),
     settle: (request: FileRequest, verdict: Verdict) => settle(db, request, verdict),
+    fail: (request: FileRequest, reason: FileReason) => fail(db, request, reason),
   };
 }
 
@@ -88,6 +90,19 @@ async function setStored(
       .executeTakeFirst();
     return stored !== undefined;
   });
+}
+
+/** There is no verdict, since the bytes are not to be had: the file says why. Safe to repeat. */
+async function fail(db: Kysely<Database>, { run, fileId }: FileRequest, reason: FileReason): Promise<void> {
+  await withTenant(db, run.tenantId, (tx) =>
+    tx
+      .updateTable('file')
+      .set({ state: 'failed', reasons: JSON.stringify([reason]), updated_at: new Date(run.nowMs) })
+      .where('id', '=', fileId)
+      .where('operation_id', '=', run.operationId)
+      .where('state', '=', 'checking')
+      .execute(),
+  );
 }
 
 /** The end of a check, with the event that tells of it. Safe to repeat. */

@@ -119,7 +119,7 @@ async function setRemoved(db: Kysely<Database>, { tenantId, fileId }: FileRef): 
     const file = await tx.selectFrom('file').select('reserved_bytes').where('id', '=', fileId).forUpdate().executeTakeFirst();
     if (file === undefined) return;
     await reserve(tx, { tenantId, id: fileId, deltaBytes: -file.reserved_bytes, quotaBytes: 0 });
-    await tx.updateTable('file').set({ object_name: null }).where('id', '=', fileId).execute();
+    await tx.updateTable('file').set({ object_name: null, source: null, source_etag: null }).where('id', '=', fileId).execute();
     await tx.deleteFrom('upload').where('id', '=', fileId).where('state', 'in', ['complete', 'terminated']).execute();
   });
 }

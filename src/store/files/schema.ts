@@ -14,6 +14,7 @@ export interface FileTable {
   sha256: string | null;
   object_name: string | null;
   source: string | null;
+  source_etag: ColumnType<string | null, string | null | undefined, string | null>;
   reasons: ColumnType<readonly FileReason[], string | undefined, string>;
   checks: NullableJson<FileChecks>;
   reserved_bytes: ColumnType<number, number | undefined, number>;

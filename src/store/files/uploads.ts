@@ -16,7 +16,7 @@ export interface FileParts {
   readonly db: Kysely<Database>;
   readonly audit: AuditStore;
   readonly bridge: DispatchBridge;
-  readonly operations: Pick<OperationsStore, 'acceptIn'>;
+  readonly operations: Pick<OperationsStore, 'accept' | 'acceptIn'>;
 }
 
 export interface NewUpload {
