@@ -76,6 +76,10 @@ describe('an order that comes to nothing', () => {
     await shop.product('abandoned', 1);
     const { id } = await shop.order({}, { items: [{ sku: 'abandoned', quantity: 1 }] });
     await shop.reaches(id, 'needs_payment_method');
+    // As a process leaves it that died over the answer: how the order ends must not be unknown for it.
+    const begun =
+      "update effect set state = 'sending', until = now() - interval '1 minute' where root_id = $1 and step = 'intent' returning step";
+    assert.equal((await shop.api().sql(shop.tenant().id, begun, [id])).length, 1);
     const ended = await shop.ends(id, 'failed');
     assert.equal(ended.error?.code, 'payment_abandoned');
     assert.equal((await shop.reaches(id, 'failed')).state, 'failed');

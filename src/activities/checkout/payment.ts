@@ -79,7 +79,7 @@ async function orderOf({ store }: PaymentActivityDeps, run: RunRef): Promise<Ord
 
 async function createPayment(deps: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
   const row = await orderOf(deps, run);
-  if (row.intent_id !== null) return deps.viewOf(row);
+  if (row.intent_id !== null) return known(deps, run, row);
   const changed = await changePayment(deps, run, intentChange(deps, row));
   if (changed.outcome !== 'done') throw refusedByProvider();
   return deps.viewOf(await makeKnown(deps, row, { run, value: changed.value }));
@@ -105,7 +105,7 @@ async function findIntent(deps: PaymentActivityDeps, row: OrderRow): Promise<Pay
 
 async function confirmPayment(deps: PaymentActivityDeps, { run, paymentTry }: ConfirmRequest): Promise<OrderView> {
   const row = await orderOf(deps, run);
-  if (row.confirmed_try >= paymentTry) return deps.viewOf(row);
+  if (row.confirmed_try >= paymentTry) return known(deps, run, row);
   const changed = await changePayment(deps, run, confirmChange(deps, row, paymentTry));
   const isUseless = changed.outcome === 'refused' && changed.refusal.kind !== 'declined';
   const decline = isUseless ? { code: changed.refusal.code, text: changed.refusal.text } : undefined;
@@ -116,7 +116,8 @@ async function confirmPayment(deps: PaymentActivityDeps, { run, paymentTry }: Co
 async function capturePayment(deps: PaymentActivityDeps, { run, amount }: CaptureRequest): Promise<OrderView> {
   const row = await orderOf(deps, run);
   const isTooMuch = amount !== undefined && amount > row.authorized_amount;
-  if (row.captured_amount > 0 || isTooMuch) return deps.viewOf(row);
+  if (row.captured_amount > 0) return known(deps, run, row);
+  if (isTooMuch) return deps.viewOf(row);
   await changePayment(deps, run, captureChange(deps, row, amount));
   return readPayment(deps, run);
 }
@@ -128,14 +129,20 @@ async function voidPayment(deps: PaymentActivityDeps, run: RunRef): Promise<Orde
     // Nothing was ever made, so there is nothing to take back.
     if (settled?.outcome !== 'done') return deps.viewOf(row);
   }
-  const known = row.intent_id === null ? await makeKnown(deps, row, { run, value: undefined }) : row;
-  if (known.intent_status === 'cancelled' || known.captured_amount > 0) {
-    // Somebody else said so first: what was begun here and never heard of must not make the end of it unknown.
-    await settleBegun(deps, run, known);
-    return deps.viewOf(known);
-  }
-  await changePayment(deps, run, voidChange(deps, known));
+  const made = row.intent_id === null ? await makeKnown(deps, row, { run, value: undefined }) : row;
+  if (made.intent_status === 'cancelled' || made.captured_amount > 0) return known(deps, run, made);
+  await changePayment(deps, run, voidChange(deps, made));
+  await settleBegun(deps, run, made);
   return readPayment(deps, run);
+}
+
+/**
+ * Somebody else has told before the attempt that did it could. What was begun here and never heard of is found out, or it would make the
+ * end of the order unknown.
+ */
+async function known(deps: PaymentActivityDeps, run: RunRef, row: OrderRow): Promise<OrderView> {
+  await settleBegun(deps, run, row);
+  return deps.viewOf(row);
 }
 
 /** How many steps were found that nobody knew the end of. */
