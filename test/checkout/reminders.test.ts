@@ -67,25 +67,63 @@ function noonZone(now: Date): string {
   return ahead === 0 ? 'Etc/GMT' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
 }
 
-/** Checks it out, with a payment that the buyer must approve at the bank. */
-async function checkOut({ ref: { cartId }, now }: { readonly ref: CartRef; readonly now: Date }): Promise<string> {
+interface Checkout {
+  readonly ref: CartRef;
+  readonly now: Date;
+}
+
+const AT_THE_BANK = { status: 'needs_action', nextAction: { type: 'redirect_to_url', url: 'https://bank.example/1' } } as const;
+const DECLINED = { status: 'needs_payment_method', lastDecline: { code: 'card_declined', text: 'The card was declined.' } } as const;
+
+/** Checks it out, with a payment that stands so. */
+async function checkOut({ ref: { cartId }, now }: Checkout, standing: Partial<PaymentIntent>): Promise<string> {
   const at = { tenantId: TENANT, actor: ACTOR, now };
   const items = [{ sku: 'gear', quantity: 1 }];
   const quote = await store.products.catalogue.quote({ tenantId: TENANT, cartId, currency: 'EUR', items, now });
   const { cart } = (await store.carts.get(TENANT, cartId)) ?? assert.fail('there is no cart');
-  const input = { cartId, quoteHash: quote.quoteHash, paymentMethod: 'pm_card_authenticationRequired' };
+  const input = { cartId, quoteHash: quote.quoteHash, paymentMethod: 'pm_card_visa' };
   const payUntil = new Date(now.getTime() + HOUR_MS);
   const order = { ...at, kind: KINDS.order, start: {}, input, quote, cartVersion: cart.version, payUntil };
   const accepted = await store.checkout.acceptOrder(order);
   assert.ok(accepted.outcome === 'created', accepted.outcome);
   const { id: orderId } = accepted.operation;
-  const intent: PaymentIntent = {
-    ...{ id: `pi_${orderId}`, owner: { tenantId: TENANT, orderId }, key: 'k', status: 'needs_action', createdAt: now.toISOString() },
-    ...{ money: { amount: 1990, currency: 'EUR' }, captureMethod: 'automatic', capturableAmount: 0, receivedAmount: 0, clientSecret: 's' },
-    nextAction: { type: 'redirect_to_url', url: 'https://bank.example/1' },
-  };
-  await store.checkout.payments.applyIntent({ tenantId: TENANT, orderId, now, intent, ticket: 1, tellsWorkflow: false });
+  await tried({ orderId, nth: 1, now }, standing);
   return orderId;
+}
+
+/** What came of a try at paying. */
+async function tried(
+  { orderId, nth, now }: { readonly orderId: string; readonly nth: number; readonly now: Date },
+  standing: Partial<PaymentIntent>,
+): Promise<void> {
+  const at = { tenantId: TENANT, orderId, now };
+  const intent: PaymentIntent = {
+    ...{
+      id: `pi_${orderId}`,
+      owner: { tenantId: TENANT, orderId },
+      key: 'k',
+      status: 'needs_payment_method',
+      createdAt: now.toISOString(),
+    },
+    ...{ money: { amount: 1990, currency: 'EUR' }, captureMethod: 'automatic', capturableAmount: 0, receivedAmount: 0, clientSecret: 's' },
+    ...standing,
+  };
+  await store.checkout.payments.applyIntent({ ...at, intent, ticket: nth, tellsWorkflow: false });
+  await store.checkout.orders.confirmed(at, nth);
+}
+
+/** The mails of a cart, and how many minutes after the cart was touched each was taken on. */
+async function minutesOf({ ref, now }: Checkout): Promise<readonly (readonly [string, number])[]> {
+  const rows = await mailRows(ref);
+  return rows.map(({ step, claimed_at }) => [step, Math.floor((claimed_at.getTime() - now.getTime()) / 60_000)]);
+}
+
+/** Ends the order of somebody who has not paid when the time is up. */
+function abandonAfter({ now }: Checkout, { orderId, minutes }: { readonly orderId: string; readonly minutes: number }) {
+  return async (nowMs: number): Promise<void> => {
+    if (nowMs < now.getTime() + minutes * 60_000) return;
+    await store.checkout.orders.end({ tenantId: TENANT, orderId, now: new Date(nowMs) }, { state: 'failed', code: 'payment_abandoned' });
+  };
 }
 
 interface Kept {
@@ -203,23 +241,30 @@ describe('the time of a cart', () => {
 
   test('writes after a quarter of an hour about a payment that waits at the bank, whatever was agreed to', async () => {
     const cart = await newCart({ consent: { reminders: false } });
-    const orderId = await checkOut(cart);
-    await keep(cart, {
-      async beforeLook(nowMs) {
-        if (nowMs < cart.now.getTime() + HOUR_MS) return;
-        // Nobody has approved it.
-        const at = { tenantId: TENANT, orderId, now: new Date(nowMs) };
-        await store.checkout.orders.end(at, { state: 'failed', code: 'payment_abandoned' });
-      },
-    });
-    const rows = await mailRows(cart.ref);
-    assert.deepEqual(
-      rows.map(({ step }) => step),
-      ['payment_action'],
-    );
-    const minutes = ((rows[0]?.claimed_at.getTime() ?? 0) - cart.now.getTime()) / 60_000;
-    assert.ok(minutes >= 15 && minutes < 20, `after ${minutes} minutes`);
+    const orderId = await checkOut(cart, AT_THE_BANK);
+    await keep(cart, { beforeLook: abandonAfter(cart, { orderId, minutes: 60 }) });
+    const [mail, ...more] = await minutesOf(cart);
+    assert.deepEqual([mail?.[0], more], ['payment_action', []]);
+    assert.ok(mail !== undefined && mail[1] >= 15 && mail[1] < 20, `after ${mail?.[1]} minutes`);
   });
+
+  for (const [what, tries] of [
+    ['a payment that was declined', 1],
+    ['one that was declined a second time, with another card', 2],
+  ] as const)
+    test(`writes an hour after ${what}, also when the order has ended meanwhile`, async () => {
+      const cart = await newCart({ consent: { reminders: false } });
+      const orderId = await checkOut(cart, DECLINED);
+      if (tries === 2) {
+        const at = { tenantId: TENANT, orderId, now: cart.now };
+        await store.checkout.orders.askPayment(at, { paymentMethod: 'pm_card_mastercard', payUntil: cart.now });
+        await tried({ orderId, nth: 2, now: cart.now }, DECLINED);
+      }
+      await keep(cart, { beforeLook: abandonAfter(cart, { orderId, minutes: 30 }) });
+      const [mail, ...more] = await minutesOf(cart);
+      assert.deepEqual([mail?.[0], more], ['payment_declined', []]);
+      assert.ok(mail !== undefined && mail[1] >= 60 && mail[1] < 65, `after ${mail?.[1]} minutes`);
+    });
 
   test('passes over a reminder of what is sold out', async () => {
     const cart = await newCart();
