@@ -11,6 +11,7 @@ const CHECKS: Checks = {
   'Check out and pay': (output) => assert.match(output, /"state":"paid".*"capturedAmount":6460/),
   Follow: (output) => assert.match(output, /"state":"paid"[^]*"activity":"createPayment"/),
   Refund: (output) => assert.match(output, /"money":\{"amount":500,"currency":"EUR"\},"state":"succeeded"/),
+  'With the temporal CLI': (output) => assert.match(output, /COMPLETED/),
   'Carts that are left': (output) => assert.match(output, /"reminders":true[^]*"waitsFor":"(reminder|start)"/),
   'The books': (output) => assert.match(output, /"account":"provider_clearing","currency":"EUR"/),
 };

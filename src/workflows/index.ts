@@ -1,6 +1,7 @@
 export { cart } from './checkout/cart.ts';
 export { order } from './checkout/order.ts';
 export { refund } from './checkout/refund.ts';
+export { refundRequest } from './checkout/refund-request.ts';
 export { email } from './email.ts';
 export { fileProcessing } from './files/processing.ts';
 export { fileRemoval } from './files/removal.ts';

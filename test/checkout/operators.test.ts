@@ -21,10 +21,11 @@ const shop = useShop({ reconcileMs: 2_000 });
 const run = promisify(execFile);
 
 /** `temporal workflow …` as an operator types it. */
-async function temporal(...args: readonly string[]): Promise<void> {
+async function temporal(...args: readonly string[]): Promise<string> {
   const { ground } = shop.core();
   const target = ['--address', ground.temporalAddress, '--namespace', ground.namespace];
-  await run(temporalCliPath(process.env), ['workflow', ...args, ...target], { timeout: 60_000 });
+  const { stdout } = await run(temporalCliPath(process.env), ['workflow', ...args, ...target], { timeout: 60_000 });
+  return stdout;
 }
 
 async function workflowOf(orderId: string): Promise<string> {
@@ -66,6 +67,33 @@ describe('a refund by signal', () => {
     await temporal('signal', '--workflow-id', workflowId, '--name', 'approve', '--input', '{"actor":"ops:ada"}');
     await shop.ends(id, 'succeeded');
     assert.equal((await shop.reaches(id, 'partially_refunded')).refundedAmount, 1000);
+  });
+
+  test('after the order’s workflow has ended is a workflow of its own, which says what came of it', async () => {
+    const { id: orderId } = await shop.order({ paymentMethod: 'pm_card_visa' });
+    await shop.ends(orderId, 'succeeded');
+    const workflowId = await workflowOf(orderId);
+    await assert.rejects(temporal('signal', '--workflow-id', workflowId, '--name', 'refund', '--input', '{}'), /completed/);
+    let nth = 0;
+    const ask = (asked: object) => {
+      const input = JSON.stringify({ tenantId: shop.tenant().id, orderId, actor: 'ops:ada', ...asked });
+      const named = ['--workflow-id', `refund-of-${orderId}-${(nth += 1)}`, '--task-queue', 'core', '--type', 'refundRequest'];
+      return temporal('execute', ...named, '--input', input, '--output', 'json');
+    };
+    const first = await ask({ amount: 500 });
+    const { body } = await shop.call('GET', `/v1/orders/${orderId}/refunds`);
+    assert.match(first, new RegExp(`"refundId": *"${body.data[0].id}"`));
+    assert.match(await ask({ amount: 500 }), new RegExp(body.data[0].id), 'asked twice is one');
+    await shop.ends(body.data[0].id, 'succeeded');
+    assert.equal((await shop.reaches(orderId, 'partially_refunded')).refundedAmount, 500);
+    assert.deepEqual(await actorsOf(body.data[0].id, 'operation.accepted'), ['ops:ada']);
+    const refused = (asked: object, why: RegExp) =>
+      assert.rejects(ask(asked), ({ stdout }: { readonly stdout: string }) => why.test(stdout));
+    await refused({ amount: 1491 }, /Not so much is left/);
+    await refused({ orderId: 'somewhere' }, /no such order/);
+    await refused({ tenantId: 'nobody' }, /no such order/);
+    await refused({ amount: 'all' }, /not understood/);
+    assert.deepEqual(await actorsOf(orderId, 'order.refund.refused'), ['ops:ada', 'ops:ada']);
   });
 
   test('approve, void, capture and reconcile too say who asked', async () => {

@@ -8,9 +8,9 @@ export type CheckoutActivityDeps = PaymentActivityDeps & FulfilmentActivityDeps 
 
 /** Activities of checkout: `core` has the short steps in our own database, `payments` those that reach outside. */
 export function createCheckoutActivities(deps: CheckoutActivityDeps) {
-  const { openRefund, askRefund, ...refunds } = createRefundActivities(deps);
+  const { openRefund, askRefund, requestRefund, ...refunds } = createRefundActivities(deps);
   return {
-    core: { ...createOrderActivities(deps), ...createCartActivities(deps), openRefund, askRefund },
+    core: { ...createOrderActivities(deps), ...createCartActivities(deps), openRefund, askRefund, requestRefund },
     payments: { ...createPaymentActivities(deps), ...refunds, ...createFulfilmentActivities(deps) },
   };
 }

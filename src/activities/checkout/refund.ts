@@ -36,6 +36,13 @@ export interface AskedRefund {
   readonly asked: unknown;
 }
 
+export interface RequestedRefund {
+  /** As it was sent, by whatever tool. */
+  readonly asked: unknown;
+  readonly nowMs: number;
+}
+
+const OrderNamed = z.object({ tenantId: z.string().min(1), orderId: z.uuid() });
 const Asking = z.object({ id: z.string().min(1).max(100).optional(), amount: z.int().min(1).optional() });
 
 /** Giving money back that a person asked to give back. */
@@ -44,7 +51,12 @@ export function createRefundActivities(deps: RefundActivityDeps) {
     /** Opens it, and puts the amount aside once more when an earlier attempt had given it up. */
     openRefund: (run: RunRef) => openRefund(deps, run),
     /** Accepts a refund that somebody asked the order’s workflow for; once for each id, whatever is repeated or reset. */
-    askRefund: (request: AskedRefund) => askRefund(deps, request),
+    askRefund: async ({ run: { tenantId, rootId: orderId, nowMs }, asked }: AskedRefund) => {
+      const { outcome } = await askRefund(deps, { tenantId, orderId, nowMs, asked });
+      return { outcome };
+    },
+    /** The same for an order that is named along with it, whose workflow may have ended. @throws ApplicationFailure Rejected */
+    requestRefund: (request: RequestedRefund) => requestRefund(deps, request),
     /** Gives it to the provider, and answers how it stands. */
     refundPayment: ({ run }: RefundRun) => withHeartbeat(() => refundPayment(deps, run)),
     /** After a cancel: whether it was begun, and if not, that it never will be. */
@@ -54,33 +66,57 @@ export function createRefundActivities(deps: RefundActivityDeps) {
   };
 }
 
+interface Asked {
+  readonly tenantId: string;
+  readonly orderId: string;
+  readonly nowMs: number;
+  readonly asked: unknown;
+}
+
+type RefundAsked = { readonly outcome: 'accepted'; readonly refundId: string } | { readonly outcome: Refused['why'] };
+
 /** What is refused is noted: who sends a signal gets no answer. */
-async function askRefund({ store }: RefundActivityDeps, { run, asked }: AskedRefund): Promise<{ readonly outcome: string }> {
-  const { tenantId, rootId: orderId } = run;
+async function askRefund({ store }: RefundActivityDeps, { tenantId, orderId, nowMs, asked }: Asked): Promise<RefundAsked> {
   const { actor } = readAsked(asked);
-  const now = new Date(run.nowMs);
+  const now = new Date(nowMs);
   const read = Asking.safeParse(asked);
   if (!read.success) return refuse(store, { tenantId, orderId, actor, now, why: 'not_understood' });
   const { id, amount } = read.data;
   const key = `signal:${orderId}:${id ?? `amount-${amount ?? 'rest'}`}`;
   const accepted = await store.checkout.acceptRefund({
-    ...{ tenantId, kind: KINDS.refund, start: {}, actor: { actor }, now, idempotency: { key, digest: key } },
+    ...{ tenantId, kind: KINDS.refund, start: {}, actor: { actor }, now, idempotency: { key, digest: `${key}:${amount ?? 'rest'}` } },
     input: { orderId, reason: 'requested_by_customer', ...(amount === undefined ? {} : { amount }) },
   });
   if (accepted.outcome === 'too_large' || accepted.outcome === 'no_order' || accepted.outcome === 'mismatch')
     return refuse(store, { tenantId, orderId, actor, now, why: accepted.outcome });
-  return { outcome: 'accepted' };
+  return { outcome: 'accepted', refundId: accepted.operation.id };
 }
+
+async function requestRefund(deps: RefundActivityDeps, { asked, nowMs }: RequestedRefund): Promise<{ readonly refundId: string }> {
+  const named = OrderNamed.safeParse(asked);
+  const order = named.success ? await deps.store.checkout.orders.get(named.data.tenantId, named.data.orderId) : undefined;
+  if (order === undefined) throw ApplicationFailure.nonRetryable('There is no such order: give its tenantId and orderId.', 'Rejected');
+  const answer = await askRefund(deps, { tenantId: order.tenant_id, orderId: order.id, nowMs, asked });
+  if ('refundId' in answer) return { refundId: answer.refundId };
+  throw ApplicationFailure.nonRetryable(WHY_NOT[answer.outcome], 'Rejected');
+}
+
+const WHY_NOT: Readonly<Record<Refused['why'], string>> = {
+  not_understood: 'The refund is not understood: amount is a whole number of the smallest unit, id a short text.',
+  too_large: 'Not so much is left of the payment.',
+  no_order: 'There is no such order.',
+  mismatch: 'Another refund has this id.',
+};
 
 interface Refused {
   readonly tenantId: string;
   readonly orderId: string;
   readonly actor: string;
   readonly now: Date;
-  readonly why: string;
+  readonly why: 'not_understood' | 'too_large' | 'no_order' | 'mismatch';
 }
 
-async function refuse(store: Store, { tenantId, orderId, actor, now, why }: Refused): Promise<{ readonly outcome: string }> {
+async function refuse(store: Store, { tenantId, orderId, actor, now, why }: Refused): Promise<RefundAsked> {
   const about = { target: `order/${orderId}`, operationId: orderId, details: { why } };
   await store.audit.write({ tenantId, actor, at: now, action: 'order.refund.refused', ...about });
   return { outcome: why };
