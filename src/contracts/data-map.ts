@@ -43,6 +43,7 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   stock_movement: { personal: false, keeps: 'for ever', onErasure: 'nothing: quantities only' },
   checkout_order: { personal: true, keeps: 'for ever: accounts are built on it', onErasure: 'address, name and owner are emptied' },
   payment_refund: { personal: false, keeps: 'as long as its order', onErasure: 'nothing: amounts and ids only' },
+  stray_payment: { personal: false, keeps: 'for ever', onErasure: 'nothing: amounts and ids only' },
   stripe_inbox: { personal: false, keeps: '90 days', onErasure: 'nothing: ids and types only' },
   job_turn: { personal: false, keeps: 'one row per job', onErasure: 'nothing' },
   ledger_transaction: { personal: false, keeps: 'for ever', onErasure: 'nothing: ids only' },

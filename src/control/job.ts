@@ -31,7 +31,7 @@ export function startJob({ name, everyMs, log, turn }: JobOptions): Job {
     try {
       return await turn(stop.signal);
     } catch (error) {
-      if (!stop.signal.aborted) log.warn({ job: name, error: describe(error) }, 'a control job failed, trying again');
+      if (!stop.signal.aborted) log.warn({ job: name, error: describeError(error) }, 'a control job failed, trying again');
       return false;
     }
   }
@@ -62,7 +62,8 @@ export function startJob({ name, everyMs, log, turn }: JobOptions): Job {
   };
 }
 
-function describe(error: unknown): string {
+/** What may be logged of an error: its text may quote anything. */
+export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
   return 'code' in error && typeof error.code === 'string' ? `${error.name} ${error.code}` : error.name;
 }

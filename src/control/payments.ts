@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../contracts/clock.ts';
 import type { Store } from '../store/index.ts';
 import type { FoundStranger, InboxRow, PaymentHint } from '../store/system/checkout.ts';
-import { type Job, startJob } from './job.ts';
+import { describeError, type Job, startJob } from './job.ts';
 
 const INBOX_POLL_MS = 1_000;
 const HINTS_PER_TURN = 50;
@@ -65,7 +65,11 @@ function startInbox({ store, payments, clock, log }: PaymentJobsDeps): Job {
   const { checkout } = store.system;
 
   async function act(row: InboxRow): Promise<void> {
-    const outcome = await payments.syncHint(row, clock());
+    const outcome = await payments.syncHint(row, clock()).catch((error: unknown) => {
+      // One that can't be acted on must not hold the others up.
+      log.warn({ eventId: row.eventId, error: describeError(error) }, 'could not act on what the payment provider said');
+      return 'unavailable' as const;
+    });
     if (outcome === 'unavailable') await checkout.postponeHint(row, clock());
     else await checkout.settleHint(row.eventId, outcome, clock());
   }

@@ -36,7 +36,7 @@ export function createStore(databases: Databases, bridge: DispatchBridge) {
     email: createEmailStore({ db, audit }),
     products: createProductsStore({ db, audit }),
     carts: createCartsStore({ db, audit, wake: bridge.wake }),
-    checkout: createCheckoutStore({ db, bridge, operations: accepting }),
+    checkout: createCheckoutStore({ db, audit, bridge, operations: accepting }),
     files: createFilesStore({ db, audit, bridge, operations: accepting }),
     streams: createStreamsStore(databases),
     events: createEventsStore(db),

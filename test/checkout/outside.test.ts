@@ -88,6 +88,29 @@ describe('somebody at the provider’s own page', () => {
     assert.equal(effects.find(({ step }) => step === 'void')?.state, 'done');
   });
 
+  test('finds nothing done to a payment under our name whose order is not there: it is listed until the money is back', async () => {
+    const { intentId } = await paid();
+    const { metadata } = await dashboard().paymentIntents.retrieve(intentId);
+    const orderId = crypto.randomUUID();
+    const made = await dashboard().paymentIntents.create({
+      amount: 2500,
+      currency: 'eur',
+      automatic_payment_methods: { enabled: true },
+      metadata: { ...metadata, nightshift_order: orderId },
+    });
+    await dashboard().paymentIntents.confirm(made.id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
+    const strays = async () => (await shop.call('GET', '/v1/stray-payments')).body.data;
+    await soon(async () => assert.equal((await strays())[0]?.receivedAmount, 2500));
+    const [stray] = await strays();
+    assert.deepEqual([stray.id, stray.orderId, stray.currency, stray.refundedAmount], [made.id, orderId, 'EUR', 0]);
+    const found = "select actor from audit_entry where action = 'payment.stray.found' and target = $1";
+    assert.deepEqual(await shop.api().sql(shop.tenant().id, found, [`payment/${made.id}`]), [{ actor: 'provider' }]);
+    const other = await shop.api().newTenant();
+    assert.deepEqual((await shop.api().call('GET', '/v1/stray-payments', { key: other.key })).body.data, []);
+    await dashboard().refunds.create({ payment_intent: made.id });
+    await soon(async () => assert.deepEqual(await strays(), []));
+  });
+
   test('does what he likes with payments that are not ours', async () => {
     const clearing = await shop.balance('provider_clearing');
     const other = await dashboard().paymentIntents.create({ amount: 777, currency: 'eur', automatic_payment_methods: { enabled: true } });

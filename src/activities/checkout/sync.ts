@@ -64,7 +64,10 @@ export function createPaymentSync({ store, payments }: { readonly store: Store; 
     const { tenantId, orderId } = answer.value.owner;
     const request = { tenantId, orderId, now, tellsWorkflow: true };
     const known = await makeKnown(request, answer.value);
-    if (known === undefined) return 'foreign';
+    if (known === undefined) {
+      await store.checkout.strays.note(answer.value, now);
+      return 'foreign';
+    }
     if (known.intent_id !== null && known.intent_id !== intentId) {
       const refunds = await refundsOf(payments, intentId, request);
       if (refunds === undefined) return 'unavailable';

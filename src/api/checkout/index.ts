@@ -7,6 +7,7 @@ import { productRoutes } from './products.ts';
 import { recoveryRoutes } from './recovery.ts';
 import { refundRoutes } from './refunds.ts';
 import { mountShop, shopRoutes } from './shop.ts';
+import { strayPaymentRoutes } from './stray-payments.ts';
 import { stripeHookRoutes } from './stripe-hook.ts';
 
 export const checkoutApi: FeatureApi = {
@@ -18,6 +19,7 @@ export const checkoutApi: FeatureApi = {
     ...orderRoutes(ctx),
     ...orderVerbRoutes(ctx),
     ...refundRoutes(ctx),
+    ...strayPaymentRoutes(ctx),
     ...stripeHookRoutes(ctx),
   ],
   mountPages: mountShop,

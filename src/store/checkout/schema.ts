@@ -16,6 +16,7 @@ export interface CheckoutTables {
   stock_movement: StockMovementTable;
   checkout_order: CheckoutOrderTable;
   payment_refund: PaymentRefundTable;
+  stray_payment: StrayPaymentTable;
   stripe_inbox: StripeInboxTable;
   job_turn: JobTurnTable;
   ledger_transaction: LedgerTransactionTable;
@@ -158,6 +159,20 @@ interface PaymentRefundTable {
   failure_reason: string | null;
   created_at: Date;
   updated_at: Date;
+}
+
+interface StrayPaymentTable {
+  id: string;
+  tenant_id: string;
+  order_id: string;
+  status: string;
+  currency: string;
+  capturable_amount: number;
+  received_amount: number;
+  refunded_amount: number;
+  created_at: Date;
+  updated_at: Date;
+  settled_at: Date | null;
 }
 
 interface StripeInboxTable {
