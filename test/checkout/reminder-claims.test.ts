@@ -1,41 +1,21 @@
 // Reminders against whoever makes them pointless at the same moment: in PostgreSQL itself, with the order of events forced by locks.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { sql } from 'kysely';
 import { planCart } from '../../src/activities/checkout/cart-plan.ts';
-import { createDispatchBridge } from '../../src/contracts/bridge.ts';
-import { type EmailContent, emailEffects } from '../../src/contracts/email.ts';
 import type { CartRef } from '../../src/contracts/pure/carts.ts';
 import { closeCart } from '../../src/store/checkout/cart-steps.ts';
 import type { MailClaimed } from '../../src/store/checkout/cart-times.ts';
-import { type Databases, openDatabases, withTenant } from '../../src/store/database.ts';
-import { createStore, type Store } from '../../src/store/index.ts';
-import { useDatabase } from '../support/ground.ts';
+import { withTenant } from '../../src/store/database.ts';
+import { ACTOR, DUE, RULES, TENANT, TOUCHED, useClaims } from './claims.ts';
 
 const ROUNDS = 1_000;
-const TENANT = 'shop';
-const ACTOR = { actor: 'key:test' };
-const HOUR_MS = 3_600_000;
-const TOUCHED = new Date('2026-11-25T12:00:00Z');
-const DUE = new Date(TOUCHED.getTime() + HOUR_MS);
-const RULES = { reminderDelaysMs: [HOUR_MS], shopTimeZone: 'UTC', expiresAfterMs: 720 * HOUR_MS };
-const BUDGET_MS = 1_000;
 
 type Rival = 'ordered' | 'unsubscribed' | 'withdrawn';
 const RIVALS: readonly Rival[] = ['ordered', 'unsubscribed', 'withdrawn'];
 
-let databases: Databases;
-let store: Store;
-
-before(async () => {
-  const { databaseUrl: url } = await useDatabase();
-  databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: 8 });
-  store = createStore(databases, createDispatchBridge());
-  await store.tenants.put({ id: TENANT, name: 'A shop', actor: ACTOR, now: TOUCHED });
-  const gear = { name: 'Gear', prices: [{ amount: 100, currency: 'EUR' }], taxPercent: 0, stock: 1_000_000, isActive: true };
-  await store.products.put({ tenantId: TENANT, sku: 'gear', content: gear, actor: ACTOR, now: TOUCHED });
-});
-after(() => databases[Symbol.asyncDispose]());
+const world = useClaims();
+const { wouldBeSent, untilSomebodyWaits, holdingOperations } = world;
 
 interface Case {
   readonly ref: CartRef;
@@ -45,7 +25,7 @@ interface Case {
 /** Carts whose first reminder is due at `DUE`, all at once: what is looked at here begins later. */
 async function newCases(count: number): Promise<Case[]> {
   const ids = Array.from({ length: count }, () => crypto.randomUUID());
-  await withTenant(databases.app, TENANT, async (tx) => {
+  await withTenant(world.databases().app, TENANT, async (tx) => {
     await sql`insert into cart (id, tenant_id, status, currency, owner_subject, email, reminders_agreed_at, reminders_wording, keeper, is_kept,
         wakes_at, touched_at, created_at, updated_at)
       select id, ${TENANT}, 'open', 'EUR', 'cart:' || id, id || '@example.com', ${TOUCHED}, '2026-11', 1, true,
@@ -63,7 +43,7 @@ async function newCase(): Promise<Case> {
 }
 
 function claim({ ref, address }: Case): Promise<MailClaimed> {
-  return store.checkout.cartTimes.claimMail({
+  return world.store().checkout.cartTimes.claimMail({
     ...{ ref, step: 'reminder_1', passedOver: [], now: DUE, plan: (times) => planCart(times, RULES, DUE) },
     ...{ mail: { to: [address], subject: 'Your cart', text: 'It waits.', category: 'bulk' }, address, isBulk: true, expiresAt: undefined },
   });
@@ -73,58 +53,17 @@ function claim({ ref, address }: Case): Promise<MailClaimed> {
 async function happen(rival: Rival, { ref, address }: Case, beforeCommit: () => Promise<void> = async () => undefined): Promise<void> {
   const at = { tenantId: TENANT, actor: ACTOR, now: DUE };
   if (rival === 'unsubscribed') {
-    await store.email.suppress({ ...at, address, scope: 'bulk', reason: 'unsubscribed' });
+    await world.store().email.suppress({ ...at, address, scope: 'bulk', reason: 'unsubscribed' });
     return beforeCommit();
   }
   if (rival === 'withdrawn') {
     const contact = { email: address, consent: { reminders: false } };
-    await store.carts.putContact({ ...at, cartId: ref.cartId, contact });
+    await world.store().carts.putContact({ ...at, cartId: ref.cartId, contact });
     return beforeCommit();
   }
-  await withTenant(databases.app, TENANT, async (tx) => {
+  await withTenant(world.databases().app, TENANT, async (tx) => {
     await closeCart(tx, { cartId: ref.cartId, orderId: crypto.randomUUID(), now: DUE });
     await beforeCommit();
-  });
-}
-
-/** Whether anything of a mail that was taken on would still be sent: the steps of its workflow up to the first byte. */
-async function wouldBeSent(claimed: MailClaimed): Promise<boolean> {
-  if (claimed.outcome !== 'created') return false;
-  const { id: operationId, root_id: rootId, input } = claimed.operation;
-  const run = { tenantId: TENANT, operationId, rootId, kind: 'email', attempt: 1, runId: `run-${operationId}`, nowMs: DUE.getTime() };
-  const opened = await store.lifecycle.open(run);
-  if (!opened.opened) return false;
-  // As `claim` above made it.
-  const effects = emailEffects(input as EmailContent, rootId);
-  const rows = await store.effects.claim({ ...run, effects });
-  const begun = await Promise.all(rows.map((row, index) => begin(row, effects[index]?.reaches)));
-  return begun.some(Boolean);
-}
-
-type Effect = Awaited<ReturnType<Store['effects']['claim']>>[number];
-
-async function begin(row: Effect, reaches: ReturnType<typeof emailEffects>[number]['reaches'] | undefined): Promise<boolean> {
-  assert.ok(reaches !== undefined);
-  if (row.state !== 'claimed') return false;
-  return store.effects.begin({ tenantId: TENANT, key: row.key, fence: row.fence }, BUDGET_MS, { reaches, nowMs: DUE.getTime() });
-}
-
-/** Waits until somebody in this database waits for a lock. */
-async function untilSomebodyWaits(): Promise<void> {
-  for (;;) {
-    const { rows } = await sql<{ waiting: boolean }>`
-      select exists (
-        select from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database()
-      ) as waiting`.execute(databases.app);
-    if (rows[0]?.waiting === true) return;
-  }
-}
-
-/** Holds every transaction up that writes an operation, from when it does, until `work` is through. */
-function holdingOperations(work: () => Promise<void>): Promise<void> {
-  return databases.system.transaction().execute(async (tx) => {
-    await sql`select from tenant where id = ${TENANT} for update`.execute(tx);
-    await work();
   });
 }
 
@@ -177,16 +116,10 @@ describe(`a reminder that is due, over ${ROUNDS} rounds`, () => {
     for (const rival of RIVALS) {
       const about = await newCase();
       const claimed = await claim(about);
-      assert.ok(claimed.outcome === 'created');
-      const { id: operationId, root_id: rootId, input } = claimed.operation;
-      const run = { tenantId: TENANT, operationId, rootId, kind: 'email', attempt: 1, runId: 'run', nowMs: DUE.getTime() };
-      await store.lifecycle.open(run);
-      const [effect] = emailEffects(input as EmailContent, rootId); // as `claim` above made it
-      assert.ok(effect !== undefined);
-      const [row] = await store.effects.claim({ ...run, effects: [effect] });
-      assert.ok(row !== undefined);
+      const opened = await world.open(claimed);
+      assert.ok(opened !== undefined);
       await happen(rival, about);
-      assert.equal(await begin(row, effect.reaches), false, rival);
+      assert.equal(await opened.begin(), false, rival);
     }
   });
 
