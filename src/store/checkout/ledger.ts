@@ -95,7 +95,13 @@ export async function post(
   order: OrderRow,
   { postings, now }: { readonly postings: readonly Posting[]; readonly now: Date },
 ): Promise<void> {
-  for (const { sourceKind, sourceId, entries } of postings) {
+  if (postings.length === 0) return;
+  // Most readings of a payment say what is booked long since.
+  const booked = await tx.selectFrom('ledger_transaction').select(['source_kind', 'source_id']).where('order_id', '=', order.id).execute();
+  const isBooked = new Set(booked.map(({ source_kind: kind, source_id: id }) => `${kind} ${id}`));
+  for (const { sourceKind, sourceId, entries } of postings.filter(
+    (posting) => !isBooked.has(`${posting.sourceKind} ${posting.sourceId}`),
+  )) {
     const id = uuidv7();
     const isNew = await tx
       .insertInto('ledger_transaction')

@@ -134,6 +134,7 @@ export interface Changed {
 
 /** Writes an order’s row; what its buyer sees goes to the stream, what others should know becomes an event, all at once. */
 export async function write(tx: Tx, row: OrderRow, { changes, now }: Changed): Promise<OrderRow> {
+  if (isSame(row, changes)) return row;
   const { next_action, decline, stuck, ...rest } = changes;
   const next: OrderRow = { ...row, ...changes, updated_at: now };
   const json = (value: object | null | undefined): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
@@ -155,6 +156,12 @@ export async function write(tx: Tx, row: OrderRow, { changes, now }: Changed): P
     await withdrawMails(tx, { tenantId: row.tenant_id, cartId: row.cart_id, now });
   }
   return next;
+}
+
+/** A late reading has nothing new, and needs no new version of the row. */
+function isSame(row: OrderRow, changes: Changed['changes']): boolean {
+  const all: OrderRow = { ...row, ...changes };
+  return JSON.stringify(all) === JSON.stringify(row);
 }
 
 const ENDS: ReadonlySet<OrderState> = new Set(['cancelled', 'failed', 'refunded']);
