@@ -263,6 +263,7 @@ async function readOrder(orderId) {
     action.push(element('a', { href: nextAction.url, id: 'approve' }, 'Approve the payment at the (simulated) bank'));
   if (order.state === 'needs_payment_method' && declined !== undefined)
     action.push(`${declined.message} Choose another instrument above and pay again.`);
+  if (order.state === 'paid' && state.cart.contact !== undefined) action.push('The receipt comes by mail.');
   byId('order-action').replaceChildren(...action);
   const mayPay = order.state === 'needs_payment_method';
   byId('payment').hidden = !(mayPay || (state.cart.status === 'open' && state.cart.items.length > 0));
