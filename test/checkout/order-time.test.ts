@@ -147,7 +147,7 @@ describe('without a word from the provider an order', () => {
   test('reads its payment after 5, 20 and 60 seconds, then every 5 minutes, and is paid by what it reads', async () => {
     const { outcome, reads, voids } = await tell({ status: 'needs_action', paidAfterMs: 12 * MINUTE_MS });
     assert.equal(outcome.status, 'succeeded');
-    assertAbout(reads, [5, 25, 85, 385, 685, 985]);
+    assertAbout(reads, [5, 20, 60, 360, 660, 960]);
     assert.deepEqual([reads.length, voids], [6, []]);
   });
 

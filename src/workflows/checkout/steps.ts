@@ -9,8 +9,8 @@ export const core = proxyLocalActivities<CheckoutActivities['core']>({ ...PROFIL
 /** Steps at the payment provider and at whoever ships. */
 export const outside = proxyActivities<CheckoutActivities['payments']>({ ...PROFILES.outside, taskQueue: TASK_QUEUES.payments });
 
-/** After this long without a word the payment is read at the provider, again and again; the last of these repeats. */
-export const READ_AFTER_MS = [5_000, 20_000, 60_000, 5 * 60_000] as const;
+/** From one reading of a payment to the next while nothing is heard of it: after 5, 20 and 60 s, then every 5 min. The last repeats. */
+export const READ_AFTER_MS = [5_000, 15_000, 40_000, 5 * 60_000] as const;
 
 /** Until somebody says something; a timer needs an end. */
 export const FOREVER_MS = 365 * 86_400_000; // 1 year
