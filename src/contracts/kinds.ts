@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { refuseCardNumbers } from './checkout/card-numbers.ts';
 import { OrderInput, OrderResult, OrderCapture, RefundInput, RefundResult } from './checkout/orders.ts';
 import * as email from './email.ts';
 import * as processing from './files/processing.ts';
@@ -96,6 +97,7 @@ export const KINDS = {
     feature: 'checkout',
     title: 'An order from its payment to its receipt',
     content: OrderInput,
+    check: refuseCardNumbers,
     result: OrderResult,
     workflow: 'order',
     queue: 'payments',
@@ -118,6 +120,7 @@ export const KINDS = {
     feature: 'checkout',
     title: 'Money given back to a buyer',
     content: RefundInput,
+    check: refuseCardNumbers,
     result: RefundResult,
     workflow: 'refund',
     queue: 'payments',

@@ -176,6 +176,14 @@ describe('bad input', () => {
     }
     assertProblem(await call('PUT', `/v1/carts/${cart.id}/contact`, { email: '4242424242424242@example.com' }), 400, 'invalid_request');
     assertProblem(await call('PUT', '/v1/products/gear', { ...GEAR, name: '4242424242424242' }), 400, 'invalid_request');
+    const subject = await call('POST', '/v1/carts', { currency: 'EUR', ownerSubject: '4242424242424242' });
+    assert.deepEqual([subject.status, subject.body.errors[0].pointer], [400, '/ownerSubject']);
+    const { cartId, quoteHash } = { cartId: cart.id, quoteHash: cart.quote.quoteHash };
+    const begin = (more: object, input: object = {}) =>
+      call('POST', '/v1/operations', { kind: 'order', input: { cartId, quoteHash, ...input }, ...more });
+    assertProblem(await begin({}, { quoteHash: '4242424242424242' }), 400, 'invalid_request');
+    assertProblem(await begin({ metadata: { note: '4242 4242 4242 4242' } }), 400, 'invalid_request');
+    assertProblem(await begin({ tags: ['4242424242424242'] }), 400, 'invalid_request');
     for (const name of ['+49 170 1234567', '2026-11-25 10:15', '4006381333931', '1234567812345678'])
       assert.equal((await call('PUT', `/v1/carts/${cart.id}/contact`, { ...contact, name })).status, 200, name);
   });

@@ -1,3 +1,4 @@
+import { holdsCardNumber } from '../../contracts/checkout/card-numbers.ts';
 import type { OrderInput, RefundInput } from '../../contracts/checkout/orders.ts';
 import type { Quote } from '../../contracts/checkout/quotes.ts';
 import type { StoredCart } from '../../store/checkout/cart-steps.ts';
@@ -5,6 +6,7 @@ import type { Accepted, AcceptRequest } from '../../store/operations.ts';
 import type { AcceptWork, ApiContext } from '../lib/context.ts';
 import { HttpProblem } from '../lib/problems.ts';
 
+const CARD_NUMBER = 'Tags and metadata must not hold a card number: those are for the payment provider’s form alone.';
 /** How often a cart is quoted anew that somebody changes at the same moment. */
 const MAX_QUOTES = 5;
 
@@ -14,7 +16,7 @@ const MAX_QUOTES = 5;
  */
 export function acceptOrder(ctx: ApiContext): AcceptWork {
   return async (request) => {
-    refuseLater(request);
+    refuseStart(request);
     // Checked against the kind's schema by every route that starts work.
     const input = request.input as OrderInput;
     let quote: Quote | undefined;
@@ -43,7 +45,7 @@ export function acceptOrder(ctx: ApiContext): AcceptWork {
 /** Accepts a refund if not more would be given back than was taken. */
 export function acceptRefund(ctx: ApiContext): AcceptWork {
   return async (request): Promise<Accepted> => {
-    refuseLater(request);
+    refuseStart(request);
     // Checked against the kind's schema by every route that starts work.
     const accepted = await ctx.store.checkout.acceptRefund({ ...request, input: request.input as RefundInput });
     switch (accepted.outcome) {
@@ -59,8 +61,9 @@ export function acceptRefund(ctx: ApiContext): AcceptWork {
   };
 }
 
-/** @throws {HttpProblem} since stock and prices are those of now */
-function refuseLater({ start }: AcceptRequest): void {
+/** @throws {HttpProblem} since stock and prices are those of now, and card numbers go nowhere here */
+function refuseStart({ start }: AcceptRequest): void {
+  if (holdsCardNumber(JSON.stringify([start.tags, start.metadata]))) throw new HttpProblem('invalid_request', CARD_NUMBER);
   for (const name of ['startAt', 'expiresAt'] as const) {
     if (start[name] === undefined) continue;
     const message = 'is not for this kind: it begins now, and says itself how long a buyer may take';

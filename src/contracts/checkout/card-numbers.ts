@@ -11,15 +11,19 @@ export function holdsCardNumber(text: string): boolean {
   return candidates.map((candidate) => candidate.replaceAll(/\D/g, '')).some((digits) => CARD_START.test(digits) && passesLuhn(digits));
 }
 
+const MESSAGE = 'must not hold a card number: those are for the payment provider’s form alone';
+
 /** The schema, and: no text in it may hold the number of a payment card, which is for the payment provider's form only. */
 export function withoutCardNumbers<Schema extends z.ZodType>(schema: Schema): Schema {
-  return schema.superRefine((value, context) => {
-    for (const path of cardNumberPaths(value, []))
-      context.addIssue({ code: 'custom', path, message: 'must not hold a card number: those are for the payment provider’s form alone' });
-  });
+  return schema.superRefine(refuseCardNumbers);
 }
 
-function cardNumberPaths(value: unknown, path: PropertyKey[]): PropertyKey[][] {
+/** The same as a check of what a schema has read. */
+export function refuseCardNumbers(value: unknown, context: z.core.$RefinementCtx): void {
+  for (const path of cardNumberPaths(value)) context.addIssue({ code: 'custom', path, message: MESSAGE });
+}
+
+function cardNumberPaths(value: unknown, path: PropertyKey[] = []): PropertyKey[][] {
   if (typeof value === 'string') return holdsCardNumber(value) ? [path] : [];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, nested]) => cardNumberPaths(nested, [...path, key]));

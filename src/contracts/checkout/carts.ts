@@ -23,19 +23,19 @@ export const CartItemParams = z.object({ id: z.uuid(), sku: Sku });
 
 export const CartItemContent = z.strictObject({ quantity: Quantity }).meta({ id: 'CartItemContent' });
 
-export const NewCart = z
-  .strictObject({
-    currency: Currency,
-    items: z
-      .array(z.strictObject({ sku: Sku, quantity: Quantity }))
-      .max(MAX_LINES)
-      .refine((items) => new Set(items.map(({ sku }) => sku)).size === items.length, 'must name an article once')
-      .optional(),
-    ownerSubject: Subject.optional().meta({
-      description: 'The end user whose cart it is, whose tokens may see it. For keys only: the cart of a token is its subject’s own.',
-    }),
-  })
-  .meta({ id: 'NewCart' });
+const NewCartFields = z.strictObject({
+  currency: Currency,
+  items: z
+    .array(z.strictObject({ sku: Sku, quantity: Quantity }))
+    .max(MAX_LINES)
+    .refine((items) => new Set(items.map(({ sku }) => sku)).size === items.length, 'must name an article once')
+    .optional(),
+  ownerSubject: Subject.optional().meta({
+    description: 'The end user whose cart it is, whose tokens may see it. For keys only: the cart of a token is its subject’s own.',
+  }),
+});
+
+export const NewCart = withoutCardNumbers(NewCartFields).meta({ id: 'NewCart' });
 
 /** Who buys, and whether that person may be reminded. */
 const CartContactFields = z.strictObject({
