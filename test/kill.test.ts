@@ -95,10 +95,10 @@ async function judge(product: Product, load: Load) {
 
 describe('a product whose processes are killed under load', { timeout: 600_000 }, () => {
   test('sends each acknowledged mail once, whichever of them it was', async (context) => {
-    await using product = await startProduct(['--ephemeral'], { SETTLE_SWEEP: '1s', FEATURES: 'email' });
+    await using product = await startProduct(['--ephemeral'], { SETTLE_SWEEP: '1s' });
     const load = new Load('each', () => product);
     const targets = product.processes().map(({ name }) => name);
-    assert.deepEqual(targets.toSorted(), ['app', 'mailbox', 'postgres', 'temporal']);
+    assert.deepEqual(targets.toSorted(), ['app', 'mailbox', 'postgres', 'stripe-twin', 'temporal', 'work']);
     const perTarget = MAILS / targets.length;
     for (const [index, target] of targets.entries()) {
       const total = perTarget * (index + 1);

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { API_KEY_ID, ApiKey, ApiKeyPage, ApiKeyParams, NewApiKey } from '../contracts/api-keys.ts';
-import { PageQuery } from '../contracts/routes.ts';
+import { KeyPageQuery } from '../contracts/routes.ts';
 import type { ApiKeyRow } from '../store/system/api-keys.ts';
 import type { ApiContext } from './lib/context.ts';
 import { readTimeCursor, timePage } from './lib/pages.ts';
@@ -73,7 +73,7 @@ function listRoute(ctx: ApiContext): Route {
     summary: 'List API keys',
     description: 'Newest first, revoked ones too. Never with their secrets.',
     tag: TAG,
-    query: z.object(PageQuery),
+    query: z.object(KeyPageQuery),
     responses: {
       200: { description: 'One page.', schema: ApiKeyPage, example: { data: [EXAMPLE_KEY], hasMore: false, nextCursor: null } },
     },

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Request, Response } from 'express';
 import { API_KEY_ID } from '../contracts/api-keys.ts';
-import { PageQuery } from '../contracts/routes.ts';
+import { KeyPageQuery } from '../contracts/routes.ts';
 import { Session, SessionLink, SessionPage, SessionParams } from '../contracts/tokens.ts';
 import type { RevokeKeyRequest } from '../store/api-keys.ts';
 import type { ApiKeyRow } from '../store/system/api-keys.ts';
@@ -112,7 +112,7 @@ function listRoute(ctx: ApiContext): Route {
     summary: 'List sessions',
     description: 'Who is or was signed in to our own pages: newest first, with those that have ended.',
     tag: TAG,
-    query: z.object(PageQuery),
+    query: z.object(KeyPageQuery),
     responses: {
       200: { description: 'One page.', schema: SessionPage, example: { data: [EXAMPLE], hasMore: false, nextCursor: null } },
     },

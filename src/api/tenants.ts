@@ -1,9 +1,9 @@
 import * as z from 'zod';
-import { PageQuery } from '../contracts/routes.ts';
+import { IdPageQuery, writeCursor } from '../contracts/routes.ts';
 import { Tenant, TenantContent, TenantId, TenantPage, TenantParams } from '../contracts/tenants.ts';
 import type { TenantRow } from '../store/tenants.ts';
 import type { ApiContext } from './lib/context.ts';
-import { cutPage, readIdCursor, writeCursor } from './lib/pages.ts';
+import { cutPage, readIdCursor } from './lib/pages.ts';
 import { HttpProblem } from './lib/problems.ts';
 import { type Route, platformRoute } from './lib/route.ts';
 
@@ -73,7 +73,7 @@ function listRoute(ctx: ApiContext): Route {
     summary: 'List tenants',
     description: 'By id, open ones only.',
     tag: TAG,
-    query: z.object(PageQuery),
+    query: z.object(IdPageQuery),
     responses: { 200: { description: 'One page.', schema: TenantPage, example: { data: [EXAMPLE], hasMore: false, nextCursor: null } } },
     problems: ['invalid_cursor'],
     async handler({ query }) {

@@ -1,9 +1,9 @@
 import * as z from 'zod';
-import { PageQuery } from '../contracts/routes.ts';
+import { IdPageQuery, writeCursor } from '../contracts/routes.ts';
 import { User, UserContent, UserPage, UserParams } from '../contracts/users.ts';
 import type { UserRow } from '../store/users.ts';
 import type { ApiContext } from './lib/context.ts';
-import { cutPage, readIdCursor, writeCursor } from './lib/pages.ts';
+import { cutPage, readIdCursor } from './lib/pages.ts';
 import { HttpProblem } from './lib/problems.ts';
 import { type Route, tenantRoute } from './lib/route.ts';
 
@@ -80,7 +80,7 @@ function listRoute(ctx: ApiContext): Route {
     summary: 'List users',
     description: 'By id.',
     tag: TAG,
-    query: z.object(PageQuery),
+    query: z.object(IdPageQuery),
     responses: { 200: { description: 'One page.', schema: UserPage, example: { data: [EXAMPLE], hasMore: false, nextCursor: null } } },
     problems: ['invalid_cursor'],
     async handler({ auth, query }) {

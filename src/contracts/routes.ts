@@ -4,17 +4,36 @@ export const MAX_PAGE_SIZE = 200;
 const DEFAULT_PAGE_SIZE = 50;
 const EARLIEST = Date.UTC(1970, 0, 1);
 
-/** `limit` and `cursor`, as every list takes them. */
-export const PageQuery = {
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(MAX_PAGE_SIZE)
-    .default(DEFAULT_PAGE_SIZE)
-    .meta({ description: 'Entries in a page.', example: 50 }),
-  cursor: z.string().min(1).max(500).optional().meta({ description: '`nextCursor` of the page before.' }),
-} as const;
+/** A cursor names the last row of its page; opaque, so that what it holds may change. */
+export function writeCursor(parts: readonly string[]): string {
+  return Buffer.from(JSON.stringify(parts)).toString('base64url');
+}
+
+/** `limit` and `cursor` of a list. The example is taken as it stands and leaves nothing out: the reference page fills it in. */
+export function pageQuery(beforeAll: readonly string[]) {
+  return {
+    limit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(MAX_PAGE_SIZE)
+      .default(DEFAULT_PAGE_SIZE)
+      .meta({ description: 'Entries in a page.', example: 50 }),
+    cursor: z
+      .string()
+      .min(1)
+      .max(500)
+      .optional()
+      .meta({ description: '`nextCursor` of the page before.', example: writeCursor(beforeAll) }),
+  } as const;
+}
+
+const AFTER_ALL_TIME = '2999-12-31T23:59:59.999Z';
+/** Of lists by time, newest first, of rows with a UUID; and of keys and the like. */
+export const PageQuery = pageQuery([AFTER_ALL_TIME, 'ffffffff-ffff-7fff-bfff-ffffffffffff']);
+export const KeyPageQuery = pageQuery([AFTER_ALL_TIME, 'zzzzzzzz']);
+/** Of lists by an id that the client gave. */
+export const IdPageQuery = pageQuery(['0']);
 
 /** An instant as a query parameter, within what the database can compare. */
 export const InstantParameter = z.iso

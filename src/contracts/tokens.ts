@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { ApiKeyParams, Scope } from './api-keys.ts';
 import { parseDuration } from './duration.ts';
 import { Instant } from './operation.ts';
-import { pageOf, PageQuery } from './routes.ts';
+import { pageOf, KeyPageQuery } from './routes.ts';
 import { Subject } from './subject.ts';
 
 const MIN_TTL_MS = 60_000;
@@ -62,7 +62,7 @@ export const TokenParams = ApiKeyParams;
 
 export const TokenQuery = z.object({
   subject: Subject.optional().meta({ description: 'Only those of this end user.', example: 'u_42' }),
-  ...PageQuery,
+  ...KeyPageQuery,
 });
 
 /** What somebody is signed in with to our own pages. */

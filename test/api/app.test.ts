@@ -23,7 +23,14 @@ interface Content {
   readonly content?: Readonly<Record<string, { readonly example?: unknown; readonly examples?: unknown }>>;
 }
 
+interface DescribedParameter {
+  readonly name: string;
+  readonly example?: unknown;
+  readonly schema?: { readonly example?: unknown; readonly examples?: unknown };
+}
+
 interface DescribedRoute {
+  readonly parameters?: readonly DescribedParameter[];
   readonly requestBody?: Content;
   readonly responses: Readonly<Record<string, Content>>;
 }
@@ -57,6 +64,33 @@ describe('the OpenAPI document', () => {
         );
         for (const media of medias) assert.ok(media.example !== undefined || media.examples !== undefined, `${method} ${path}`);
       }
+    }
+  });
+
+  it('has an example for every parameter', async () => {
+    const { body } = await api.call('GET', '/openapi.json');
+    const without = Object.entries<Record<string, DescribedRoute>>(body.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { parameters = [] }]) =>
+        parameters
+          .filter(({ example, schema }) => example === undefined && schema?.example === undefined && schema?.examples === undefined)
+          .map(({ name }) => `${method} ${path} ${name}`),
+      ),
+    );
+    assert.deepEqual(without, []);
+  });
+
+  it('has cursors as examples that leave nothing out', async () => {
+    const { key } = await api.newTenant();
+    const { body } = await api.call('GET', '/openapi.json');
+    for (const [path, { get }] of Object.entries<Record<string, DescribedRoute>>(body.paths)) {
+      const cursor = get?.parameters?.find(({ name }) => name === 'cursor');
+      if (cursor === undefined || path.includes('{')) continue;
+      const caller = path === '/v1/tenants' ? api.platformKey : key;
+      const [all, from] = await Promise.all(
+        ['', `?cursor=${String(cursor.schema?.example)}`].map((query) => api.call('GET', `${path}${query}`, { key: caller })),
+      );
+      assert.equal(from?.status, 200, `${path} ${from?.text}`);
+      assert.deepEqual(from.body.data, all?.body.data, path);
     }
   });
 

@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { Product, ProductContent, ProductPage, ProductParams, Sku } from '../../contracts/checkout/products.ts';
 import { CATALOGUE_SCOPE, CHECKOUT_SCOPES } from '../../contracts/checkout/scopes.ts';
-import { PageQuery } from '../../contracts/routes.ts';
+import { IdPageQuery, writeCursor } from '../../contracts/routes.ts';
 import type { ProductRow } from '../../store/checkout/products.ts';
 import type { ApiContext } from '../lib/context.ts';
-import { cutPage, readIdCursor, writeCursor } from '../lib/pages.ts';
+import { cutPage, readIdCursor } from '../lib/pages.ts';
 import { type Route, tenantRoute } from '../lib/route.ts';
 
 const TAG = 'Checkout';
@@ -44,7 +44,7 @@ function listRoute(ctx: ApiContext): Route {
     tag: TAG,
     tokens: true,
     feature: 'checkout',
-    query: z.object(PageQuery),
+    query: z.object(IdPageQuery),
     responses: { 200: { description: 'One page.', schema: ProductPage, example: { data: [EXAMPLE], hasMore: false, nextCursor: null } } },
     problems: ['invalid_cursor'],
     async handler({ auth, query: { limit, cursor }, now }) {

@@ -8,6 +8,21 @@ import type { ResponseSpec, Route } from './route.ts';
 
 const EXAMPLE_REQUEST_ID = '0d5f6a0e-3f5c-4a52-9a1b-7a3f8e1c2b4d';
 
+/** Of the headers that single routes take. */
+const HEADER_EXAMPLES: Readonly<Record<string, string>> = {
+  'If-None-Match': '"5f2b"',
+  'If-Range': '"5f2b"',
+  'Last-Event-ID': '1',
+  Prefer: 'wait=10',
+  Range: 'bytes=0-1023',
+  'Tus-Resumable': '1.0.0',
+  'Upload-Checksum': 'sha256 LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=',
+  'Upload-Defer-Length': '1',
+  'Upload-Length': '1048576',
+  'Upload-Metadata': 'filename cGljdHVyZS5wbmc=,filetype aW1hZ2UvcG5n',
+  'Upload-Offset': '524288',
+};
+
 const TAGS = [
   { name: 'Operations', description: 'Work that was accepted: start it, follow it, cancel it, try it again.' },
   { name: 'Events', description: 'What happened on the platform, in order.' },
@@ -105,7 +120,7 @@ function describeSecurity({ access, tokens, tokenInQuery }: Route): Record<strin
 }
 
 function describeHeaders(route: Route): { header?: z.ZodObject } {
-  const header = (description: string, example: string) => z.string().optional().meta({ description, example });
+  const header = (description: string, example: string | undefined) => z.string().optional().meta({ description, example });
   const shape = {
     ...(route.access.kind === 'tenant' ? { 'Nightshift-Tenant': header('For platform keys: the tenant to act for.', 'acme') } : {}),
     ...(route.idempotent === true
@@ -120,7 +135,7 @@ function describeHeaders(route: Route): { header?: z.ZodObject } {
       ? { Prefer: header('`wait=N`: answer when the work has ended, at most N seconds later (N ≤ 25).', 'wait=10') }
       : {}),
     ...Object.fromEntries(
-      Object.entries(route.headers ?? {}).map(([name, description]) => [name, z.string().optional().meta({ description })]),
+      Object.entries(route.headers ?? {}).map(([name, description]) => [name, header(description, HEADER_EXAMPLES[name])]),
     ),
   };
   return Object.keys(shape).length === 0 ? {} : { header: z.object(shape) };

@@ -1,3 +1,4 @@
+import { writeCursor } from '../../contracts/routes.ts';
 import { HttpProblem } from './problems.ts';
 
 interface TimeCursor {
@@ -26,11 +27,6 @@ export function timePage<Row extends ListedRow>(rows: readonly Row[], limit: num
   const last = page.rows.at(-1);
   const nextCursor = page.hasMore && last !== undefined ? writeCursor([last.created_at.toISOString(), last.id]) : null;
   return { data: page.rows.map(present), hasMore: page.hasMore, nextCursor };
-}
-
-/** A cursor names the last row of its page; opaque, so that what it holds may change. */
-export function writeCursor(parts: readonly string[]): string {
-  return Buffer.from(JSON.stringify(parts)).toString('base64url');
 }
 
 /** The cursor of lists by time. @throws {HttpProblem} invalid_cursor */

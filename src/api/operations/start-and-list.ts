@@ -25,7 +25,7 @@ const ListQuery = z.object({
     .regex(/^[A-Za-z]{1,64}(,[A-Za-z]{1,64}){0,49}$/, 'must be a kind, or several with commas between them')
     .optional()
     .meta({ description: 'Only operations of this kind, or of these: `email,campaign`.', example: 'email' }),
-  status: OperationStatusSchema.optional(),
+  status: OperationStatusSchema.optional().meta({ description: 'Only operations that stand so.', example: 'succeeded' }),
   tag: z.string().min(1).max(64).optional().meta({ description: 'Only operations with this tag.', example: 'welcome' }),
   text: z.string().min(1).max(200).optional().meta({ description: 'Looked for in id, tags, metadata and input.', example: 'c_42' }),
   createdAfter: InstantParameter.optional().meta({ description: 'Accepted at this instant or later.' }),

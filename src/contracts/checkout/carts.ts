@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { Instant } from '../operation.ts';
+import { UuidParams } from '../routes.ts';
 import { Subject } from '../subject.ts';
 import { isLocale, isTimeZone } from '../users.ts';
 import { withoutCardNumbers } from './card-numbers.ts';
@@ -19,7 +20,7 @@ export const CartStatus = z.enum(['open', 'ordered', 'expired']).meta({
 
 export const Quantity = z.int().min(1).max(MAX_QUANTITY).meta({ example: 2 });
 
-export const CartItemParams = z.object({ id: z.uuid(), sku: Sku });
+export const CartItemParams = z.object({ ...UuidParams.shape, sku: Sku });
 
 export const CartItemContent = z.strictObject({ quantity: Quantity }).meta({ id: 'CartItemContent' });
 

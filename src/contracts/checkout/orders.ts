@@ -117,9 +117,9 @@ export const OrderPage = pageOf(Order, 'OrderPage');
 export const OrderQuery = z.object({
   ...PageQuery,
   limit: PageQuery.limit.meta({ description: `Orders in a page, at most ${MAX_PAGE_SIZE}.`, example: 50 }),
-  state: OrderStateSchema.optional(),
-  cartId: z.uuid().optional(),
-  stuck: z.enum(['true', 'false']).optional().meta({ description: '`true`: only those that a person must look at.' }),
+  state: OrderStateSchema.optional().meta({ description: 'Only orders in this state.', example: 'paid' }),
+  cartId: z.uuid().optional().meta({ description: 'Only the orders of this cart.', example: '019ab6a0-7c00-7000-8000-000000000001' }),
+  stuck: z.enum(['true', 'false']).optional().meta({ description: '`true`: only those that a person must look at.', example: 'false' }),
 });
 
 export const PaymentBody = z.strictObject({ paymentMethod: PaymentMethodId }).meta({ id: 'PaymentBody' });

@@ -78,7 +78,7 @@ export type StoredFile = z.infer<typeof StoredFile>;
 
 export const FileQuery = z.object({
   ...PageQuery,
-  state: FileState.optional().meta({ description: 'Only files in this state; without it all but deleted ones.' }),
+  state: FileState.optional().meta({ description: 'Only files in this state; without it all but deleted ones.', example: 'ready' }),
 });
 
 export const FilePage = pageOf(StoredFile, 'FilePage');
