@@ -13,6 +13,7 @@ import { connectTemporal, type TemporalConnection } from './connection.ts';
 import { ensureNamespace } from './namespace.ts';
 import { ensureSearchAttributes, searchAttributesOf } from './search-attributes.ts';
 import { createQueueWorker } from './worker.ts';
+import { watchWorkflowThreads } from './workflow-threads.ts';
 
 const RECONNECT_EVERY_MS = 500;
 const WARM_UP_TIMEOUT = '30s';
@@ -30,8 +31,9 @@ export interface ServeOptions {
   readonly signal: AbortSignal;
 }
 
-/** Sets what Temporal's runtime logs and measures. Once a process, before its first connection. */
+/** Sets what Temporal's runtime logs and measures, and how it runs workflows. Once a process, before its first connection. */
 export function installRuntime(log: Logger, temporalMetricsAddress: string | undefined): void {
+  watchWorkflowThreads(log);
   Runtime.install({
     logger: createTemporalLogger(log),
     shutdownSignals: [],

@@ -18,11 +18,6 @@ const CACHED_WORKFLOWS = 1_000;
 /** A killed worker's workflows go on after this long, rather than after the default 10 s. */
 const STICKY_TIMEOUT = '2s';
 const HEARTBEAT_THROTTLE = '2s';
-/**
- * How long a workflow may compute without a pause. The SDK's own 5 s are met by a catch-up on many messages on a busy machine, and what is cut
- * off there can end the whole process: Node gives up when a script is stopped among its microtasks ("async hook stack has become corrupted").
- */
-const EXECUTION_TIMEOUT = '60s';
 
 /** Activities at once per queue: what the other side bears, and what one process can do. */
 const ACTIVITY_SLOTS: Readonly<Record<TaskQueue, number>> = { core: 50, mail: 20, payments: 20, files: 16 };
@@ -56,17 +51,14 @@ export function createQueueWorker(options: QueueWorkerOptions): Promise<Worker> 
   };
   if (queue !== TASK_QUEUES.core) return Worker.create(base);
   if (workflowBundlePath === undefined) throw new Error('the core queue runs the workflows and needs their bundle');
-  // The SDK reads the last of these and its types do not have it.
-  const workflowOptions: WorkerOptions & { readonly isolateExecutionTimeout: string } = {
+  return Worker.create({
     ...base,
     workflowBundle: { codePath: workflowBundlePath },
     maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASK_SLOTS,
     maxConcurrentLocalActivityExecutions: LOCAL_ACTIVITY_SLOTS,
     maxCachedWorkflows: CACHED_WORKFLOWS,
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
-    isolateExecutionTimeout: EXECUTION_TIMEOUT,
-  };
-  return Worker.create(workflowOptions);
+  });
 }
 
 /** The code of all workflows as one file, with the interceptors that audit their messages. */

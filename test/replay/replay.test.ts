@@ -7,9 +7,11 @@ import { basename, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
+import { pino } from 'pino';
 import ts from 'typescript';
 import { KINDS } from '../../src/contracts/kinds.ts';
 import { dataConverter } from '../../src/temporal/data-converter.ts';
+import { watchWorkflowThreads } from '../../src/temporal/workflow-threads.ts';
 import { bundleWorkflows, PRODUCT_WORKFLOWS } from '../support/bundle.ts';
 import { useBundle } from '../support/ground.ts';
 import { quietTemporal } from '../support/quiet-temporal.ts';
@@ -25,6 +27,8 @@ interface RecordedHistory {
 }
 
 quietTemporal();
+// As the product runs them.
+watchWorkflowThreads(pino({ level: 'silent' }));
 const recorded = await readHistories();
 const recordedWorkflows = [...new Set(recorded.map(({ workflow }) => workflow))];
 
