@@ -147,8 +147,11 @@ describe('a workflow task that keeps failing', () => {
     test(`for a past that can't be replayed begins anew, and ends as ${end}`, async () => {
       const row = await fixture.start([{ do: 'twist' }, { do: 'stumble' }, { do: 'signal' }]);
       const first = await runOf(row.id, () => true);
-      // It comes to the run that is stuck, and must reach the next one.
-      if (end === 'cancelled') await temporal('cancel', '--workflow-id', row.workflow_id);
+      if (end === 'cancelled') {
+        // It comes to the run that is stuck, and must reach the next one; one that comes before the stumble ends the first.
+        await stumbled(row.workflow_id);
+        await temporal('cancel', '--workflow-id', row.workflow_id);
+      }
       await runOf(row.id, (runId) => runId !== first);
       if (end === 'succeeded') {
         await fixture.shows(row.id, 'held');
@@ -174,6 +177,19 @@ describe('a workflow task that keeps failing', () => {
     await fixture.reaches(row.id, 'failed');
   });
 });
+
+/** The workflow's task failed, or it has begun anew since. */
+function stumbled(workflowId: string): Promise<true> {
+  const handle = fixture.core().serving.temporal.client.workflow.getHandle(workflowId);
+  return eventually(
+    async () => {
+      const { raw, runId } = await handle.describe();
+      const hasFailed = (raw.pendingWorkflowTask?.attempt ?? 0) > 1 || raw.workflowExecutionInfo?.firstRunId !== runId;
+      return hasFailed ? true : undefined;
+    },
+    { timeoutMs: 120_000 },
+  );
+}
 
 /** The run that the row tells of, once there is one that fits. */
 function runOf(id: string, fits: (runId: string) => boolean): Promise<string> {
