@@ -1,13 +1,13 @@
 const QUOTE = 0x22;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const NONE = -1;
+const SPACE = 0x20;
 /** What a quoted field may follow, where the delimiter isn't known: comma, semicolon, tab, bar, colon. */
 const USUAL_DELIMITERS: readonly number[] = [0x2c, 0x3b, 0x09, 0x7c, 0x3a];
 
 export interface RecordScannerOptions {
-  /** Undefined: no quotes, and every LF ends a record. */
-  readonly quote?: number | undefined;
+  /** False: every LF ends a record, and nothing else does. */
+  readonly hasQuotes?: boolean;
   readonly delimiters?: readonly number[];
 }
 
@@ -31,13 +31,13 @@ export class RecordScanner {
   #last = NEWLINE;
   /** It may be half of CR LF. */
   #isReturnSeen = false;
-  readonly #opens: Uint8Array;
-  readonly #quote: number;
+  readonly #hasQuotes: boolean;
+  /** 1: a quote after this byte opens a field. */
+  readonly #opens = new Uint8Array(256);
 
-  constructor({ quote, delimiters = USUAL_DELIMITERS }: RecordScannerOptions = { quote: QUOTE }) {
-    this.#quote = quote ?? NONE;
-    this.#opens = new Uint8Array(256);
-    for (const byte of [...delimiters, NEWLINE, RETURN]) this.#opens[byte] = 1;
+  constructor({ hasQuotes = true, delimiters = USUAL_DELIMITERS }: RecordScannerOptions = {}) {
+    this.#hasQuotes = hasQuotes;
+    if (hasQuotes) for (const byte of [...delimiters, NEWLINE, RETURN]) this.#opens[byte] = 1;
   }
 
   /** Whether the next byte is in quotes, unless it is a quote itself. */
@@ -45,85 +45,66 @@ export class RecordScanner {
     return this.#isQuoted && !this.#isQuoteSeen;
   }
 
+  /** One plain loop over bytes, which the runtime makes good machine code of: its own searches for three sorts of bytes take half as long again. */
   take(piece: Uint8Array): void {
-    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
-    const length = bytes.length;
-    if (this.#isReturnSeen && length > 0) this.#endReturn(bytes[0] === NEWLINE, this.offset);
-    const quotes = new Finder(bytes, this.#quote);
-    const newlines = new Finder(bytes, NEWLINE);
-    const returns = new Finder(bytes, this.#quote === NONE ? NONE : RETURN);
-    for (let at = 0; at < length;) {
-      if (this.#isQuoted && this.#isQuoteSeen) {
-        this.#isQuoteSeen = false;
-        this.#isQuoted = bytes[at] === this.#quote;
-        if (this.#isQuoted) at += 1;
-        continue;
+    const length = piece.length;
+    if (length === 0) return;
+    if (this.#isReturnSeen) this.#endReturn(piece[0] === NEWLINE);
+    const opens = this.#opens;
+    const first = this.#takeHalfQuote(piece);
+    let isQuoted = this.#isQuoted;
+    let lines = this.lines;
+    let end = 0;
+    let endLines = 0;
+    for (let at = first; at < length; at += 1) {
+      const byte = piece[at] ?? 0;
+      if (byte > QUOTE || byte === SPACE) continue;
+      if (byte === NEWLINE) {
+        lines += 1;
+        if (isQuoted) continue;
+        end = at + 1;
+        endLines = lines;
+      } else if (byte === QUOTE) {
+        if (!isQuoted) isQuoted = opens[at === 0 ? this.#last : (piece[at - 1] ?? 0)] === 1;
+        else if (at + 1 === length) this.#isQuoteSeen = true;
+        else if (piece[at + 1] === QUOTE) at += 1;
+        else isQuoted = false;
+      } else if (byte === RETURN && !isQuoted && this.#hasQuotes && at + 1 < length && piece[at + 1] !== NEWLINE) {
+        lines += 1;
+        end = at + 1;
+        endLines = lines;
       }
-      const quote = Math.min(quotes.next(at), length);
-      if (this.#isQuoted) {
-        for (let line = newlines.next(at); line < quote; line = newlines.next(line + 1)) this.lines += 1;
-        this.#isQuoteSeen = quote < length;
-      } else {
-        this.#endRecords({ newlines, returns }, at, quote);
-        const before = quote === 0 ? this.#last : (bytes[quote - 1] ?? 0);
-        if (quote < length) this.#isQuoted = this.#opens[before] === 1;
-      }
-      at = quote + 1;
     }
-    if (length > 0) this.#last = bytes[length - 1] ?? 0;
+    this.#isQuoted = isQuoted;
+    this.lines = lines;
+    this.#last = piece[length - 1] ?? 0;
+    this.#isReturnSeen = this.#hasQuotes && !isQuoted && this.#last === RETURN;
+    if (end > 0) {
+      this.recordEnd = this.offset + end;
+      this.recordLines = endLines;
+    }
     this.offset += length;
-  }
-
-  /** Counts the ends of lines from one place to another, none of them in quotes; the last one ends a record. */
-  #endRecords({ newlines, returns }: { readonly newlines: Finder; readonly returns: Finder }, from: number, end: number): void {
-    let last = NONE;
-    for (let at = newlines.next(from); at < end; at = newlines.next(at + 1)) {
-      this.lines += 1;
-      last = at + 1;
-    }
-    for (let at = returns.next(from); at < end; at = returns.next(at + 1)) {
-      if (at + 1 === returns.bytes.length) this.#isReturnSeen = true;
-      else if (returns.bytes[at + 1] !== NEWLINE) {
-        this.lines += 1;
-        last = Math.max(last, at + 1);
-      }
-    }
-    if (last === NONE) return;
-    this.recordEnd = this.offset + last;
-    this.recordLines = this.lines;
   }
 
   /** For those who know that no LF follows. */
   endLine(): void {
-    if (this.#isReturnSeen) this.#endReturn(false, this.offset);
+    if (this.#isReturnSeen) this.#endReturn(false);
   }
 
-  #endReturn(isHalf: boolean, offset: number): void {
+  /** A quote at the end of the piece before. Gives where to go on in this one. */
+  #takeHalfQuote(piece: Uint8Array): number {
+    if (!this.#isQuoteSeen) return 0;
+    this.#isQuoteSeen = false;
+    if (piece[0] === QUOTE) return 1;
+    this.#isQuoted = false;
+    return 0;
+  }
+
+  #endReturn(isHalf: boolean): void {
     this.#isReturnSeen = false;
     if (isHalf) return;
     this.lines += 1;
-    this.recordEnd = offset;
+    this.recordEnd = this.offset;
     this.recordLines = this.lines;
-  }
-}
-
-/** Looks for one byte, from the beginning to the end: by searches of the runtime, which are many times faster than a loop, and each but once. */
-class Finder {
-  readonly bytes: Buffer;
-  readonly #byte: number;
-  #found = NONE;
-
-  constructor(bytes: Buffer, byte: number) {
-    this.bytes = bytes;
-    this.#byte = byte;
-    if (byte === NONE) this.#found = Infinity;
-  }
-
-  /** Where it is next, at `from` or after it; infinity when nowhere. */
-  next(from: number): number {
-    if (this.#found >= from) return this.#found;
-    const found = this.bytes.indexOf(this.#byte, from);
-    this.#found = found === NONE ? Infinity : found;
-    return this.#found;
   }
 }

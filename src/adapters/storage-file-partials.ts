@@ -1,10 +1,11 @@
 import { constants } from 'node:fs';
-import { access, type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { access, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
 import type { PartialRef, Partials, PartialWriter, Segment } from './partials.ts';
-import { flushFolder, ONLY_OUR_FILES, type Root, TEMPORARY_FOLDER, undefinedWhenMissing, writeAll } from './storage-file-root.ts';
+import { flushFolder, ONLY_OUR_FILES, type Root, TEMPORARY_FOLDER, undefinedWhenMissing } from './storage-file-root.ts';
+import { writeTogether } from './write-all.ts';
 import { checkName } from './storage-names.ts';
 
 /** Beside the temporary files of puts, where no sweep looks: only their owner knows when they are given up. */
@@ -61,18 +62,6 @@ async function openSegment(folder: string, { epoch, firstByte }: Segment): Promi
     flush: () => file.datasync(),
     close: () => file.close(),
   };
-}
-
-/** One call of the system for many chunks. */
-async function writeTogether(file: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
-  const { bytesWritten } = await file.writev([...chunks], position);
-  let passed = 0;
-  for (const chunk of chunks) {
-    // It may write less than it was given, on a full disk for one.
-    const done = Math.min(chunk.byteLength, Math.max(0, bytesWritten - passed));
-    if (done < chunk.byteLength) await writeAll(file, chunk.subarray(done), position + passed + done);
-    passed += chunk.byteLength;
-  }
 }
 
 async function* readSegments(

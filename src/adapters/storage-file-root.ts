@@ -1,5 +1,4 @@
 import { lstat, mkdir, open, realpath, rename } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { StorageNameError } from './storage-names.ts';
@@ -73,14 +72,6 @@ export class Root {
       for (const folder of folders) await flushFolder(folder);
       return;
     }
-  }
-}
-
-/** Writes all of it at this place of the file; without one, where the last write ended. */
-export async function writeAll(file: FileHandle, chunk: Uint8Array, position: number | null = null): Promise<void> {
-  for (let offset = 0; offset < chunk.byteLength;) {
-    const { bytesWritten } = await file.write(chunk, offset, chunk.byteLength - offset, position === null ? null : position + offset);
-    offset += bytesWritten;
   }
 }
 

@@ -7,9 +7,13 @@ import { pipeline } from 'node:stream/promises';
 
 import { listFiles } from './storage-file-list.ts';
 import { createFilePartials } from './storage-file-partials.ts';
-import { flushFolder, ONLY_OUR_FILES, Root, TEMPORARY_FOLDER, undefinedWhenMissing, writeAll } from './storage-file-root.ts';
+import { flushFolder, ONLY_OUR_FILES, Root, TEMPORARY_FOLDER, undefinedWhenMissing } from './storage-file-root.ts';
 import { checkName, StorageRangeError } from './storage-names.ts';
+import { writeAll } from './write-all.ts';
 import type { ByteRange, LocalFile, OpenedObject, Storage, StoredContent, StoredObject } from './storage.ts';
+
+/** Fewer and larger reads than usual cost half as much. */
+const READ_BYTES = 256 * 1024;
 
 /** Objects as files of the same names in a folder, which it makes when it is missing. */
 export function createFileStorage(folder: string): Storage {
@@ -106,12 +110,15 @@ async function openObject(path: string | undefined, range: ByteRange | undefined
     }
     const sizeBytes = status.size;
     if (range === undefined) {
-      return { body: file.createReadStream(), sizeBytes };
+      return { body: file.createReadStream({ highWaterMark: READ_BYTES }), sizeBytes };
     }
     const { firstByte, lastByte = sizeBytes - 1 } = range;
     const isWithin = Number.isSafeInteger(firstByte) && firstByte >= 0 && firstByte < sizeBytes && lastByte >= firstByte;
     if (!isWithin) throw new StorageRangeError(sizeBytes);
-    return { body: file.createReadStream({ start: firstByte, end: Math.min(lastByte, sizeBytes - 1) }), sizeBytes };
+    return {
+      body: file.createReadStream({ highWaterMark: READ_BYTES, start: firstByte, end: Math.min(lastByte, sizeBytes - 1) }),
+      sizeBytes,
+    };
   } catch (error) {
     await file.close();
     throw error;

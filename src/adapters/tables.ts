@@ -57,6 +57,13 @@ export type RejectCode =
   | 'unreadable'
   | 'wrong_type';
 
+/** Where a record begins. */
+export interface KnownPlace {
+  readonly byte: number;
+  /** Of the input; 1 is the first. */
+  readonly line: number;
+}
+
 /** A run of whole records, cut out of the input into a file of its own. */
 export interface CutChunk {
   readonly path: string;
@@ -67,6 +74,8 @@ export interface CutChunk {
   readonly endLine: number;
   /** Nothing comes after it. */
   readonly isLast: boolean;
+  /** Some places in `path`, in order, so that nobody must count lines from its beginning. */
+  readonly places: readonly KnownPlace[];
   /** Records that were left out while cutting. */
   readonly rejects: readonly Reject[];
 }

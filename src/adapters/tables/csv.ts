@@ -64,7 +64,7 @@ async function forgetRejects(session: Session, signal: AbortSignal): Promise<voi
 }
 
 export function scanOf({ dialect }: TablePlan): RecordScannerOptions {
-  return { quote: 0x22, delimiters: [dialect.delimiter.charCodeAt(0)] };
+  return { delimiters: [dialect.delimiter.charCodeAt(0)] };
 }
 
 function reader(path: string, plan: TablePlan): string {
@@ -85,7 +85,9 @@ function reader(path: string, plan: TablePlan): string {
 }
 
 async function* rejectsOf(session: Session, from: string, { chunk, plan, signal }: ConvertRequest): AsyncGenerator<Reject> {
-  await using lines = await LineCounter.open(from, scanOf(plan), chunk.firstLine);
+  // In a copy with other ends of lines nothing is where it was.
+  const places = from === chunk.path ? chunk.places : [];
+  await using lines = await LineCounter.open(from, scanOf(plan), { first: { byte: 0, line: chunk.firstLine }, places });
   const statement = `SELECT (line_byte_position - 1)::DOUBLE AS place, column_name AS name, error_type::VARCHAR AS sort,
     left(ltrim(csv_line, chr(10) || chr(13)), ${TEXT_CHARS}) AS text FROM reject_errors ORDER BY line_byte_position, byte_position, column_idx`;
   for await (const row of session.stream(statement, signal)) {

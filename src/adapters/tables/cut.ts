@@ -1,23 +1,21 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecordScanner } from '../record-scanner.ts';
-import type { CutChunk, CutRequest, OpenInput, Reject } from '../tables.ts';
+import { writeTogether } from '../write-all.ts';
+import type { CutChunk, CutRequest, KnownPlace, OpenInput, Reject } from '../tables.ts';
 
 /** A longer record is not in the output. */
 export const MAX_RECORD_BYTES = 2 * 1024 * 1024;
 /** A record that does not end within this much is taken for one whose quote was never closed. */
 const MAX_SEARCH_BYTES = 64 * 1024 * 1024;
+/** How far apart are places whose lines are remembered, unless records are longer. */
+const PLACE_EVERY_BYTES = 32 * 1024;
 const TEXT_BYTES = 200;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
-interface Place {
-  readonly byte: number;
-  readonly line: number;
-}
-
 /** Cuts at ends of records only, however long quoted fields are, in as much memory as the longest record takes. */
 export async function* cutChunks(request: CutRequest, path: string): AsyncGenerator<CutChunk, void> {
-  let place: Place = { byte: request.firstByte, line: request.firstLine };
+  let place: KnownPlace = { byte: request.firstByte, line: request.firstLine };
   const cutter = new Cutter(request, place);
   const file = await open(path, 'w+');
   try {
@@ -39,7 +37,9 @@ class Cutter {
   #input: AsyncIterator<Uint8Array>;
   #scanner: RecordScanner;
   /** Where the scanner began. */
-  #start: Place;
+  #start: KnownPlace;
+  /** Of the input. */
+  #places: KnownPlace[] = [];
   /** Bytes since the end of the last whole record that is in a chunk. */
   #pending: Buffer[] = [];
   #pendingBytes = 0;
@@ -47,7 +47,7 @@ class Cutter {
   #unread: Buffer | undefined;
   #isOver = false;
 
-  constructor(request: CutRequest, start: Place) {
+  constructor(request: CutRequest, start: KnownPlace) {
     this.#request = request;
     this.#start = start;
     this.#input = inputAt(request.open, start.byte);
@@ -58,11 +58,11 @@ class Cutter {
     const first = this.#recordEnd();
     const rejects: Reject[] = [];
     let written = 0;
-    const write = async (bytes: Buffer): Promise<void> => {
-      for (let done = 0; done < bytes.length;) done += (await file.write(bytes, done, bytes.length - done, written + done)).bytesWritten;
-      written += bytes.length;
+    const write = async (pieces: readonly Buffer[]): Promise<void> => {
+      if (pieces.length > 0) await writeTogether(file, pieces, written);
+      for (const { length } of pieces) written += length;
     };
-    await this.#writeWhole(write);
+    await write(this.#takeWhole());
     while (written < this.#request.chunkBytes) {
       if (this.#pendingBytes > MAX_RECORD_BYTES) {
         // A chunk has no holes, so that a place in it tells a place in the input.
@@ -71,11 +71,11 @@ class Cutter {
         break;
       }
       if (!(await this.#read())) {
-        for (const piece of this.#pending) await write(piece);
+        await write(this.#pending);
         this.#endAll();
         break;
       }
-      await this.#writeWhole(write);
+      await write(this.#takeWhole());
     }
     await file.truncate(written);
     const end = this.#recordEnd();
@@ -86,6 +86,7 @@ class Cutter {
       firstLine: first.line,
       endLine: end.line,
       isLast: this.#isOver && this.#pendingBytes === 0,
+      places: this.#takePlaces(first.byte),
       rejects,
     };
   }
@@ -94,7 +95,14 @@ class Cutter {
     await this.#input.return?.();
   }
 
-  #recordEnd(): Place {
+  /** Those up to here, as places in the chunk. */
+  #takePlaces(firstByte: number): readonly KnownPlace[] {
+    const places = this.#places.map(({ byte, line }) => ({ byte: byte - firstByte, line }));
+    this.#places = [];
+    return places;
+  }
+
+  #recordEnd(): KnownPlace {
     return { byte: this.#start.byte + this.#scanner.recordEnd, line: this.#start.line + this.#scanner.recordLines };
   }
 
@@ -120,25 +128,31 @@ class Cutter {
   }
 
   #take(bytes: Buffer): void {
-    this.#scanner.take(bytes);
+    for (let at = 0; at < bytes.length; at += PLACE_EVERY_BYTES) {
+      const before = this.#scanner.recordEnd;
+      this.#scanner.take(bytes.subarray(at, at + PLACE_EVERY_BYTES));
+      if (this.#scanner.recordEnd !== before) this.#places.push(this.#recordEnd());
+    }
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
   }
 
-  /** Writes what is pending of whole records. */
-  async #writeWhole(write: (bytes: Buffer) => Promise<void>): Promise<void> {
+  /** What is pending of whole records. */
+  #takeWhole(): readonly Buffer[] {
     const keep = this.#scanner.offset - this.#scanner.recordEnd;
     let whole = this.#pendingBytes - keep;
-    if (whole <= 0) return;
+    if (whole <= 0) return [];
+    const taken: Buffer[] = [];
     const rest: Buffer[] = [];
     for (const piece of this.#pending) {
       const part = piece.subarray(0, Math.max(0, whole));
-      if (part.length > 0) await write(part);
+      if (part.length > 0) taken.push(part);
       if (part.length < piece.length) rest.push(piece.subarray(part.length));
       whole -= part.length;
     }
     this.#pending = rest;
     this.#pendingBytes = keep;
+    return taken;
   }
 
   /** The last record may have no end of a line. */
@@ -188,7 +202,7 @@ class Cutter {
     return false;
   }
 
-  async #restartAfterLine(from: Place, head: Buffer): Promise<void> {
+  async #restartAfterLine(from: KnownPlace, head: Buffer): Promise<void> {
     await this.close();
     const end = head.indexOf(NEWLINE);
     this.#start = end === -1 ? await afterLine(this.#request.open, from) : { byte: from.byte + end + 1, line: from.line + 1 };
@@ -208,7 +222,7 @@ function endOfLine(bytes: Buffer, from: number): number {
   return bytes.length;
 }
 
-async function afterLine(openInput: OpenInput, from: Place): Promise<Place> {
+async function afterLine(openInput: OpenInput, from: KnownPlace): Promise<KnownPlace> {
   let byte = from.byte;
   for await (const piece of openInput(from.byte)) {
     const end = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).indexOf(NEWLINE);
@@ -223,6 +237,6 @@ function inputAt(openInput: OpenInput, byte: number): AsyncIterator<Uint8Array> 
 }
 
 function scannerOf({ plan: { dialect } }: CutRequest): RecordScanner {
-  if (dialect.format === 'jsonl') return new RecordScanner({});
-  return new RecordScanner({ quote: 0x22, delimiters: [dialect.delimiter.charCodeAt(0)] });
+  if (dialect.format === 'jsonl') return new RecordScanner({ hasQuotes: false });
+  return new RecordScanner({ delimiters: [dialect.delimiter.charCodeAt(0)] });
 }

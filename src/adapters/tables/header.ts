@@ -13,7 +13,7 @@ export interface RawRecord {
 }
 
 export function firstRecords(bytes: Buffer, delimiter: string): readonly RawRecord[] {
-  const scanner = new RecordScanner({ quote: QUOTE.charCodeAt(0), delimiters: [delimiter.charCodeAt(0)] });
+  const scanner = new RecordScanner({ delimiters: [delimiter.charCodeAt(0)] });
   const records: RawRecord[] = [];
   let from = 0;
   // One byte at a time, since the scanner tells the last end only; few records are looked at.

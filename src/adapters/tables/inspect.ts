@@ -90,7 +90,7 @@ async function textColumns(session: Session, { path, delimiter, names }: TextSam
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
     const alike = session.pathOf('alike');
-    await endLinesAlike(path, alike, { quote: 0x22, delimiters: [delimiter.charCodeAt(0)] });
+    await endLinesAlike(path, alike, { delimiters: [delimiter.charCodeAt(0)] });
     await session.rows(read(alike), signal);
   }
   const fits = names.flatMap((name, index) =>

@@ -1,47 +1,77 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecordScanner, type RecordScannerOptions } from '../record-scanner.ts';
+import type { KnownPlace } from '../tables.ts';
 
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 32 * 1024;
 
-/** Tells the lines of places in a file, asked for from its beginning to its end. */
+/** Tells the lines of places in a file, asked for from its beginning to its end; reads from the last known place on. */
 export class LineCounter implements AsyncDisposable {
   readonly #file: FileHandle;
-  readonly #scanner: RecordScanner;
-  readonly #firstLine: number;
+  readonly #options: RecordScannerOptions;
+  /** Those that are still ahead, in order. */
+  readonly #places: Iterator<KnownPlace>;
+  #nextPlace: KnownPlace | undefined;
+  /** Where the scanner began. */
+  #start: KnownPlace;
+  #scanner: RecordScanner;
   #piece: Buffer = Buffer.alloc(0);
   /** Offset of the piece in the file. */
   #from = 0;
 
-  private constructor(file: FileHandle, scanner: RecordScanner, firstLine: number) {
+  private constructor(file: FileHandle, options: RecordScannerOptions, { first, places }: Known) {
     this.#file = file;
-    this.#scanner = scanner;
-    this.#firstLine = firstLine;
+    this.#options = options;
+    this.#places = places[Symbol.iterator]();
+    this.#start = first;
+    this.#scanner = new RecordScanner(options);
+    this.#nextPlace = this.#takePlace();
   }
 
-  static async open(path: string, options: RecordScannerOptions, firstLine: number): Promise<LineCounter> {
-    return new LineCounter(await open(path, 'r'), new RecordScanner(options), firstLine);
+  static async open(path: string, options: RecordScannerOptions, known: Known): Promise<LineCounter> {
+    return new LineCounter(await open(path, 'r'), options, known);
   }
 
   /** Line of the record that begins at `offset`, or after blank lines there. */
   async lineAt(offset: number): Promise<number> {
-    while (this.#scanner.offset < offset && (await this.#fill())) this.#take(Math.min(offset, this.#from + this.#piece.length));
+    this.#jumpTo(offset);
+    while (this.#offset < offset && (await this.#fill())) this.#take(Math.min(offset, this.#from + this.#piece.length));
     while (await this.#fill()) {
-      const byte = this.#piece[this.#scanner.offset - this.#from];
+      const byte = this.#piece[this.#offset - this.#from];
       if (byte !== 0x0a && byte !== 0x0d) break;
-      this.#take(this.#scanner.offset + 1);
+      this.#take(this.#offset + 1);
     }
     this.#scanner.endLine();
-    return this.#firstLine + this.#scanner.lines;
+    return this.#start.line + this.#scanner.lines;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.close();
   }
 
+  get #offset(): number {
+    return this.#start.byte + this.#scanner.offset;
+  }
+
+  /** Goes on at the last known place that is not behind the offset. */
+  #jumpTo(offset: number): void {
+    let place: KnownPlace | undefined;
+    for (; this.#nextPlace !== undefined && this.#nextPlace.byte <= offset; this.#nextPlace = this.#takePlace()) place = this.#nextPlace;
+    if (place === undefined || place.byte <= this.#offset) return;
+    this.#start = place;
+    this.#scanner = new RecordScanner(this.#options);
+    this.#piece = Buffer.alloc(0);
+    this.#from = place.byte;
+  }
+
+  #takePlace(): KnownPlace | undefined {
+    const { value, done } = this.#places.next();
+    return done === true ? undefined : value;
+  }
+
   /** Makes sure that there is a byte to take; false at the end. */
   async #fill(): Promise<boolean> {
-    if (this.#scanner.offset < this.#from + this.#piece.length) return true;
-    this.#from = this.#scanner.offset;
+    if (this.#offset < this.#from + this.#piece.length) return true;
+    this.#from = this.#offset;
     const bytes = Buffer.allocUnsafeSlow(PIECE_BYTES);
     const { bytesRead } = await this.#file.read(bytes, 0, PIECE_BYTES, this.#from);
     this.#piece = bytes.subarray(0, bytesRead);
@@ -49,6 +79,13 @@ export class LineCounter implements AsyncDisposable {
   }
 
   #take(end: number): void {
-    this.#scanner.take(this.#piece.subarray(this.#scanner.offset - this.#from, end - this.#from));
+    this.#scanner.take(this.#piece.subarray(this.#offset - this.#from, end - this.#from));
   }
+}
+
+interface Known {
+  /** Where the file begins. */
+  readonly first: KnownPlace;
+  /** More places in it, in order. */
+  readonly places: readonly KnownPlace[];
 }
