@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { createFileSweep } from './activities/files/sweep.ts';
 import { createApp } from './api/app.ts';
 import { ensureFirstKey } from './api/lib/first-key.ts';
 import { createHttpServer } from './api/lib/http-server.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { startStoreJobs } from './control/index.ts';
+import { startFileJobs } from './control/files.ts';
 import { startPaymentJobs } from './control/payments.ts';
 import { startStreamHub } from './control/stream-hub.ts';
 import type { TaskQueue } from './contracts/pure/task-queues.ts';
@@ -41,6 +43,7 @@ async function main(): Promise<void> {
   const bundlePath = workflowBundlePath();
   await prepareDatabase(deps, stop.signal);
   await using _jobs = startStoreJobs(deps);
+  await using _files = startFileJobs({ sweep: createFileSweep(deps), clock: deps.clock, log: deps.log });
   await using hub = startStreamHub(deps.store.streams, deps.log);
   await using payments = paymentJobsOf(deps);
   const state: { serving?: Serving } = {};

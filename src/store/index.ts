@@ -17,6 +17,7 @@ import { createSystemCheckoutStore } from './system/checkout.ts';
 import { createDispatchStore } from './system/dispatch.ts';
 import { createEmailRoutesStore } from './system/email-routes.ts';
 import { createEventPositionsStore } from './system/event-positions.ts';
+import { createSystemFilesStore } from './system/files.ts';
 import { createSystemOperationsStore } from './system/operations.ts';
 import { createRatesStore } from './system/rates.ts';
 import { createTenantsStore } from './tenants.ts';
@@ -51,6 +52,7 @@ export function createStore(databases: Databases, bridge: DispatchBridge) {
       dispatch: createDispatchStore(databases.system),
       emailRoutes: createEmailRoutesStore(databases.system),
       eventPositions: createEventPositionsStore(databases.system),
+      files: createSystemFilesStore(databases.system),
       operations: createSystemOperationsStore(databases.system),
       rates: createRatesStore(databases.system),
     },

@@ -1,6 +1,11 @@
 // Transforms in the hands of users and operators: what is in the ledger is not done again, and what did not come to its end leaves nothing.
 import assert from 'node:assert/strict';
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
+import { createFileSweep } from '../../src/activities/files/sweep.ts';
+import { startFileJobs } from '../../src/control/files.ts';
 import type { FileTransformResult } from '../../src/contracts/files/transform.ts';
 import type { RunRef } from '../../src/contracts/pure/operations.ts';
 import type { MadeFile } from '../../src/store/files/made.ts';
@@ -91,6 +96,25 @@ async function reset(started: Started): Promise<void> {
     workflowTaskFinishEventId: FIRST_WORKFLOW_TASK as never,
     requestId: crypto.randomUUID(),
   });
+}
+
+/** Sweeps as if it were so many days later; resolves once that is done. */
+async function sweepAfter(days: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { deps } = world.core();
+  const sweep = createFileSweep(deps);
+  await using _jobs = startFileJobs({
+    sweep: {
+      ...sweep,
+      async strayParts(putBefore) {
+        await sweep.strayParts(putBefore);
+        resolve();
+      },
+    },
+    clock: () => new Date(Date.now() + days * 86_400_000),
+    log: deps.log,
+  });
+  await promise;
 }
 
 describe('a transform', () => {
@@ -243,4 +267,70 @@ describe('an attempt that was only stopped', () => {
     assert.equal((await world.raw('GET', `/v1/files/${anew.output_id}`)).status, 404);
     await transforms().forget(run);
   });
+});
+
+describe('a transform that was terminated and that nobody retried', () => {
+  async function terminated(): Promise<Started> {
+    const started = await startAndHold();
+    await handleOf(started).terminate('test');
+    await world.ends(started.id, 'failed');
+    assert.notDeepEqual(await parts(), []);
+    return started;
+  }
+
+  it('is kept for a week, for a retry to go on with', async () => {
+    const started = await terminated();
+    await sweepAfter(6);
+    const again = await retry(started);
+    await assertComplete(again);
+    assert.equal((await chunksOf(again))[0], DONE);
+  });
+
+  it('leaves nothing after that, and a retry begins anew', async () => {
+    const started = await terminated();
+    await sweepAfter(8);
+    assert.deepEqual(await parts(), []);
+    assert.deepEqual(await world.api().sql(world.tenantId(), 'select id from file_transform'), []);
+    const again = await retry(started);
+    await assertComplete(again);
+    assert.equal((await chunksOf(again))[0], 0);
+  });
+
+  it('leaves nothing of an attempt that went on after all was cleared up', async () => {
+    const started = await terminated();
+    await sweepAfter(8);
+    assert.deepEqual(await parts(), []);
+    const { storage } = world.core().deps;
+    const late = `transforms/${world.tenantId()}/${started.id}/${crypto.randomUUID()}/3-9-part`;
+    await storage.put(late, Readable.from(['late']));
+    await sweepAfter(6);
+    assert.deepEqual(await parts(), [late]);
+    await sweepAfter(8);
+    assert.deepEqual(await parts(), []);
+  });
+
+  it('is left alone while a retry is under way, and once it has begun anew', async () => {
+    const started = await terminated();
+    const gate = gates.hold('part');
+    const again = await retry(started);
+    await gate.reached;
+    await sweepAfter(8);
+    assert.notDeepEqual(await parts(), []);
+    const { made } = world.core().deps.store.files;
+    const now = new Date(Date.now() + 8 * 86_400_000);
+    assert.equal(await made.abandon({ tenantId: world.tenantId(), id: started.id, endedBefore: now, now }), undefined);
+    gate.release();
+    await assertComplete(again);
+  });
+});
+
+it('what a killed process began to put in storage goes after a day', async () => {
+  const folder = join(world.folder(), '.temporary');
+  await mkdir(folder, { recursive: true });
+  const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+  for (const name of ['stale', 'fresh']) await writeFile(join(folder, name), 'half of it');
+  await utimes(join(folder, 'stale'), twoDaysAgo, twoDaysAgo);
+  await sweepAfter(0);
+  const left = await readdir(folder);
+  assert.deepEqual([left.includes('stale'), left.includes('fresh')], [false, true]);
 });

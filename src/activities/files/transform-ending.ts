@@ -9,6 +9,7 @@ import type { Store } from '../../store/index.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
 import { objectNameOf } from './core.ts';
 import { profilePage } from './profile-page.ts';
+import { removeParts } from './remove-parts.ts';
 import { type FileTransformDeps, loadJob, orCancelled, overtaken, planOf, rejected, type TransformJob } from './transform-job.ts';
 import { mediaTypeOf, outputNames, outputOf, partName, partPrefix } from './transform-names.ts';
 
@@ -42,12 +43,7 @@ export function createTransformEnding(deps: FileTransformDeps, store: Store) {
           removed += 1;
         }
       }
-      for (;;) {
-        const { objects } = await deps.storage.list({ prefix: partPrefix(run), limit: 1000 });
-        if (objects.length === 0) break;
-        for (const { name } of objects) await deps.storage.delete(name);
-        removed += objects.length;
-      }
+      removed += await removeParts(deps.storage, partPrefix(run));
       await store.files.transforms.forget(run);
       return { removed };
     });

@@ -10,9 +10,23 @@ const MEDIA_TYPES = { parquet: 'application/vnd.apache.parquet', jsonl: 'applica
 const PACKED_TYPES = { gzip: 'application/gzip', zstd: 'application/zstd' } as const;
 const PACKED_EXTENSIONS = { none: '', gzip: '.gz', zstd: '.zst' } as const;
 
+/** Of all transforms of all tenants. */
+export const PARTS_PREFIX = 'transforms/';
+
 /** Where the parts of a transform lie until they are put together. */
 export function partPrefix({ tenantId, rootId }: Pick<RunRef, 'tenantId' | 'rootId'>): string {
-  return `transforms/${tenantId}/${rootId}/`;
+  return `${PARTS_PREFIX}${tenantId}/${rootId}/`;
+}
+
+/** Those that belong to one beginning of it. */
+export function outputPrefix(run: Pick<RunRef, 'tenantId' | 'rootId'>, outputId: string): string {
+  return `${partPrefix(run)}${outputId}/`;
+}
+
+/** Whose part it is, by its name. */
+export function partOf(name: string): { readonly tenantId: string; readonly id: string; readonly outputId: string } | undefined {
+  const [, tenantId, id, outputId] = /^transforms\/([^/]+)\/([^/]+)\/([^/]+)\/[^/]+$/.exec(name) ?? [];
+  return tenantId === undefined || id === undefined || outputId === undefined ? undefined : { tenantId, id, outputId };
 }
 
 /** Names tell what is in it, so that an attempt which was only stopped and goes on can't put something else in its place. */
@@ -21,7 +35,7 @@ export function partName(
   { output_id }: Pick<TransformRow, 'output_id'>,
   { number, end_byte, what }: { readonly number: number; readonly end_byte: number; readonly what: 'part' | 'rejects' },
 ): string {
-  return `${partPrefix(run)}${output_id}/${number}-${end_byte}-${what}`;
+  return `${outputPrefix(run, output_id)}${number}-${end_byte}-${what}`;
 }
 
 /** What the file is written in: as asked, else as its name says, else its media type; undefined when nothing says it. */

@@ -54,30 +54,59 @@ export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audi
   }
 
   /** The work ended otherwise: files that it had made already are gone again. Gives the ids of all that it might have made. */
-  async function withdraw(run: RunRef): Promise<readonly string[]> {
-    return withTenant(db, run.tenantId, async (tx) => {
-      const row = await tx
-        .updateTable('file_transform')
-        .set({ ended_at: new Date(run.nowMs) })
-        .where('id', '=', run.rootId)
-        .returningAll()
+  async function withdraw({ tenantId, rootId: id, nowMs }: RunRef): Promise<readonly string[]> {
+    return withTenant(db, tenantId, async (tx) => (await end(tx, { tenantId, id, now: new Date(nowMs) }))?.fileIds ?? []);
+  }
+
+  /** The same for work that nobody goes on with: every attempt had ended by then. Undefined: somebody does. */
+  async function abandon({ endedBefore, ...ending }: AbandonRequest): Promise<EndedTransform | undefined> {
+    return withTenant(db, ending.tenantId, async (tx) => {
+      await tx.selectFrom('file_transform').select('id').where('id', '=', ending.id).forUpdate().execute();
+      const goingOn = await tx
+        .selectFrom('operation')
+        .select('id')
+        .where('root_id', '=', ending.id)
+        .where((where) => where.or([where('finished_at', 'is', null), where('finished_at', '>=', endedBefore)]))
         .executeTakeFirst();
-      if (row === undefined) return [];
-      const ids = [row.output_id, row.rejects_id, row.profile_id, row.page_id];
-      const made = await tx
-        .updateTable('file')
-        .set({ state: 'deleted', name: null, declared_type: null, object_name: null, metadata: '{}', updated_at: new Date(run.nowMs) })
-        .where('id', 'in', ids)
-        .where('state', '<>', 'deleted')
-        .returning(['id', 'reserved_bytes'])
-        .execute();
-      for (const { id, reserved_bytes: reserved } of made)
-        await reserve(tx, { tenantId: run.tenantId, id, deltaBytes: -reserved, quotaBytes: 0 });
-      return ids;
+      return goingOn === undefined ? end(tx, ending) : undefined;
     });
   }
 
-  return { publish, withdraw };
+  return { publish, withdraw, abandon };
+}
+
+interface Ending {
+  readonly tenantId: string;
+  /** The root id of the operation. */
+  readonly id: string;
+  readonly now: Date;
+}
+
+export interface AbandonRequest extends Ending {
+  readonly endedBefore: Date;
+}
+
+/** What may still lie in storage. */
+export interface EndedTransform {
+  readonly outputId: string;
+  readonly fileIds: readonly string[];
+}
+
+/** From now on nothing is added to it, and what it has shown is gone again. Undefined: there is none. */
+async function end(tx: Tx, { tenantId, id, now }: Ending): Promise<EndedTransform | undefined> {
+  const row = await tx.updateTable('file_transform').set({ ended_at: now }).where('id', '=', id).returningAll().executeTakeFirst();
+  if (row === undefined) return undefined;
+  const fileIds = [row.output_id, row.rejects_id, row.profile_id, row.page_id];
+  const made = await tx
+    .updateTable('file')
+    .set({ state: 'deleted', name: null, declared_type: null, object_name: null, metadata: '{}', updated_at: now })
+    .where('id', 'in', fileIds)
+    .where('state', '<>', 'deleted')
+    .returning(['id', 'reserved_bytes'])
+    .execute();
+  for (const { id: fileId, reserved_bytes: reserved } of made)
+    await reserve(tx, { tenantId, id: fileId, deltaBytes: -reserved, quotaBytes: 0 });
+  return { outputId: row.output_id, fileIds };
 }
 
 interface NewRow {

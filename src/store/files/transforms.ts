@@ -13,6 +13,12 @@ export type TransformChunkRow = Selectable<FileTransformChunkTable>;
 type TransformOf = Pick<TransformRow, 'tenant_id' | 'id' | 'output_id' | 'fence'>;
 type NewChunk = Omit<TransformChunkRow, 'transform_id' | 'tenant_id' | 'done_at'>;
 
+interface OutputOf {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly outputId: string;
+}
+
 /** The ledger of transforms: what is in it was done, and is never done again. */
 export function createTransformsStore({ db }: Pick<FileParts, 'db'>) {
   /** How the input is read, found out once: the first one stands. False: the transform has ended, or was begun anew. */
@@ -55,7 +61,22 @@ export function createTransformsStore({ db }: Pick<FileParts, 'db'>) {
     await withTenant(db, run.tenantId, (tx) => tx.deleteFrom('file_transform').where('id', '=', run.rootId).execute());
   }
 
-  return { begin: (run: RunRef, digest: string) => begin(db, run, digest), setPlan, finishChunk, forget };
+  /** The same, unless it was begun anew meanwhile. */
+  async function forgetOutput({ tenantId, id, outputId }: OutputOf): Promise<void> {
+    await withTenant(db, tenantId, (tx) =>
+      tx.deleteFrom('file_transform').where('id', '=', id).where('output_id', '=', outputId).execute(),
+    );
+  }
+
+  /** Whether somebody may go on with this beginning of it. */
+  async function isOpen({ tenantId, id, outputId }: OutputOf): Promise<boolean> {
+    return withTenant(db, tenantId, async (tx) => {
+      const row = tx.selectFrom('file_transform').select('id').where('id', '=', id).where('output_id', '=', outputId);
+      return (await row.executeTakeFirst()) !== undefined;
+    });
+  }
+
+  return { begin: (run: RunRef, digest: string) => begin(db, run, digest), setPlan, finishChunk, forget, forgetOutput, isOpen };
 }
 
 /**
