@@ -285,6 +285,8 @@ describe('the plan of buyers', () => {
   });
 
   test('has a crowd of 500 beside the 200 of a full run, and none in a short one', () => {
+    const returning = [1, 2, 3].map((seed) => planBuyers(seed, 30).filter(({ behaviour }) => behaviour === 'refund_fails').length);
+    assert.ok(Math.min(...returning) >= 6, `${returning.join()}: too few for the strike upon a refund that comes back`);
     assert.deepEqual([planCrowd(200).length, planCrowd(30).length], [500, 0]);
     assert.deepEqual(new Set([...planBuyers(1, 200), ...planCrowd(200)].map(({ ordinal }) => ordinal)).size, 700);
   });
