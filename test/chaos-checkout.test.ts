@@ -64,7 +64,7 @@ function order(change: Partial<OrderEvidence> = {}): OrderEvidence {
   return {
     ...{ buyer: BUYER, id: 'o1', orderIds: ['o1'], status: 'succeeded', error: undefined, refunds: [], steps: [STEP, STEP] },
     order: { id: 'o1', state: 'paid', totalAmount: 3998, currency: 'EUR', capturedAmount: 3998, refundedAmount: 0 },
-    ...{ seenPaidAt: Date.now() + 60_000, seenStates: ['created', 'paid'] },
+    ...{ seenPaidAt: Date.now() + 60_000, seenStates: ['created', 'paid'], toldStates: ['created', 'paid'] },
     ...change,
   };
 }
@@ -167,6 +167,10 @@ describe('the judge of checkout', () => {
     'money that was shown and then was not': [
       () => ({ orders: [order({ seenStates: ['created', 'paid', 'needs_payment_method', 'paid'] })] }),
       /was shown as paid, and then as needs_payment_method/,
+    ],
+    'money that the host application was told of, and then was not': [
+      () => ({ orders: [order({ toldStates: ['created', 'paid', 'created', 'paid'] })] }),
+      /was told to be paid, and then to be created/,
     ],
     'a refund that the provider never made': [
       () => ({ orders: [order({ refunds: [{ id: 'r1', amount: 1000, status: 'succeeded' }] })] }),

@@ -42,6 +42,11 @@ const Timeline = z.object({
   data: z.array(z.object({ activity: z.string(), activityId: z.string(), runId: z.string(), attempt: z.number() })),
 });
 const Products = z.object({ data: z.array(z.object({ sku: z.string(), stock: z.int(), available: z.int() })) });
+const Events = z.object({
+  data: z.array(z.object({ type: z.string(), data: z.object({ orderId: z.string().optional(), state: z.string().optional() }) })),
+  hasMore: z.boolean(),
+  after: z.number(),
+});
 const Balance = z.object({ accounts: z.array(z.object({ account: z.string(), currency: z.string(), balance: z.int() })) });
 
 /** What an order is shown as once money was taken for it. */
@@ -70,6 +75,8 @@ export interface OrderEvidence {
   readonly seenPaidAt: number | undefined;
   /** What a client saw, each state when it was another than before. */
   readonly seenStates: readonly string[];
+  /** What the host application was told, by the events of the order: each state that it went through. */
+  readonly toldStates: readonly string[];
 }
 
 export interface CheckoutEvidence {
@@ -99,12 +106,13 @@ export async function collectEvidence(sources: EvidenceSources): Promise<Checkou
   const { product, buyers, ledgerFile, mailFile, providerEntries } = sources;
   const ledger = readLedger(ledgerFile).map((line) => LedgerEntry.parse(line));
   const acknowledged = ledger.flatMap((entry) => (entry.type === 'acknowledged' ? [entry] : []));
+  const told = await readTold(product);
   const orders: OrderEvidence[] = [];
   for (let index = 0; index < acknowledged.length; index += AT_ONCE) {
     const page = acknowledged.slice(index, index + AT_ONCE).map((entry) => {
       const buyer = buyers[entry.ordinal];
       if (buyer === undefined) throw new Error(`the ledger has a buyer ${entry.ordinal} whom nobody planned`);
-      return askAbout(product, buyer, { ...entry, ledger });
+      return askAbout(product, buyer, { ...entry, ledger, told });
     });
     orders.push(...(await Promise.all(page)));
   }
@@ -125,9 +133,10 @@ interface Acknowledged {
   readonly cartId: string;
   readonly ids: readonly string[];
   readonly ledger: readonly LedgerEntry[];
+  readonly told: ReadonlyMap<string, readonly string[]>;
 }
 
-async function askAbout(product: Product, buyer: Buyer, { cartId, ids, ledger }: Acknowledged): Promise<OrderEvidence> {
+async function askAbout(product: Product, buyer: Buyer, { cartId, ids, ledger, told }: Acknowledged): Promise<OrderEvidence> {
   const [id = ''] = ids;
   const [operation, order, ofCart, timeline] = [
     await read(product, `/v1/operations/${id}`),
@@ -155,7 +164,22 @@ async function askAbout(product: Product, buyer: Buyer, { cartId, ids, ledger }:
     steps: timeline.status === 200 ? Timeline.parse(timeline.body).data : [],
     seenPaidAt: seen.find(({ state }) => PAID_STATES.has(state))?.at,
     seenStates: seen.map(({ state }) => state),
+    toldStates: told.get(id) ?? [],
   };
+}
+
+/** By order, in the order in which it was told. */
+async function readTold(product: Product): Promise<ReadonlyMap<string, readonly string[]>> {
+  const told = new Map<string, string[]>();
+  for (let [after, hasMore] = [0, true]; hasMore;) {
+    const page = Events.parse((await read(product, `/v1/events?limit=200&after=${after}`)).body);
+    for (const { type, data } of page.data) {
+      if (!type.startsWith('order.') || data.orderId === undefined || data.state === undefined) continue;
+      told.set(data.orderId, [...(told.get(data.orderId) ?? []), data.state]);
+    }
+    ({ after, hasMore } = page);
+  }
+  return told;
 }
 
 async function read(product: Product, path: string): Promise<Answer> {

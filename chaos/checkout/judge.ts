@@ -109,11 +109,18 @@ function judgeMoney(one: OrderEvidence, money: OrderMoney | undefined): readonly
   ];
 }
 
-/** Money that was shown as taken is never shown as not taken again. */
+/** Money that was shown as taken, or told of, is never shown as not taken again. */
 function judgeSeen(one: OrderEvidence): readonly string[] {
-  const first = one.seenStates.findIndex((state) => PAID_STATES.has(state));
-  const unpaid = first < 0 ? undefined : one.seenStates.slice(first).find((state) => !PAID_STATES.has(state));
-  return unpaid === undefined ? [] : [`${nameOf(one)} was shown as paid, and then as ${unpaid}`];
+  const [seen, told] = [unpaidAgain(one.seenStates), unpaidAgain(one.toldStates)];
+  return [
+    ...(seen === undefined ? [] : [`${nameOf(one)} was shown as paid, and then as ${seen}`]),
+    ...(told === undefined ? [] : [`${nameOf(one)} was told to be paid, and then to be ${told}`]),
+  ];
+}
+
+function unpaidAgain(states: readonly string[]): string | undefined {
+  const first = states.findIndex((state) => PAID_STATES.has(state));
+  return first < 0 ? undefined : states.slice(first).find((state) => !PAID_STATES.has(state));
 }
 
 function judgeRefunds(one: OrderEvidence, money: OrderMoney | undefined): readonly string[] {
