@@ -97,9 +97,8 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
     ...bytes,
     ...fileToolsOf(config, overrides),
     slots: createSlots(availableParallelism()),
-    from: config.mail.from,
+    ...mailRulesOf(config),
     publicUrl: config.http.publicUrl,
-    route: routeOf(config),
     onClosed: (closing) => countClosed(metrics, closing),
   });
   return {
@@ -153,6 +152,11 @@ function rulesOf({ checkout }: Config) {
     },
     cartRecoveryUrl: checkout.cartRecoveryUrl,
   };
+}
+
+/** How mail goes out. */
+function mailRulesOf(config: Config) {
+  return { from: config.mail.from, route: routeOf(config), sendsMail: config.features.includes('email') };
 }
 
 /** Host and port, without the login. */

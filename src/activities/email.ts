@@ -30,6 +30,8 @@ export interface EmailActivityDeps extends Omit<FirstTryDeps, 'gate'> {
   readonly templates: EmailTemplates;
   /** The mail server that all mail goes through; its pauses are kept under this name. */
   readonly route: string;
+  /** Whether the feature is on. The opening step runs wherever `core` does, so it must leave the mails of one that is off to the queue. */
+  readonly sendsMail: boolean;
 }
 
 interface Deps extends EmailActivityDeps, FirstTryDeps {}
@@ -47,7 +49,7 @@ export function createEmailActivities(given: EmailActivityDeps) {
     const content = input as StoredEmail;
     const job = wholeJob(deps, run, { content, createdAt });
     const isLong = job.planned.length > MAX_FIRST_TRY_RECIPIENTS || job.content.attachments !== undefined || !isMade(content);
-    if (isLong || Context.current().info.attempt > 1)
+    if (!deps.sendsMail || isLong || Context.current().info.attempt > 1)
       return { opened: true, value: count(job, { standings: job.planned.map(() => 'pending'), isPutOff: false }) };
     const rows = isFresh ? unclaimedEffects(run, job.planned) : await claimEffects(store.effects, run, job.planned);
     // Asking what became of these may take longer than this step has.

@@ -5,6 +5,7 @@ import type { Mailer } from '../../src/adapters/mailer.ts';
 import type { Payments } from '../../src/adapters/payments.ts';
 import { loadConfig } from '../../src/config.ts';
 import { KINDS } from '../../src/contracts/kinds.ts';
+import type { TaskQueue } from '../../src/contracts/pure/task-queues.ts';
 import { createDependencies, type Dependencies, type Overrides } from '../../src/dependencies.ts';
 import { startStoreJobs } from '../../src/control/index.ts';
 import { startStreamHub, type StreamHub } from '../../src/control/stream-hub.ts';
@@ -28,6 +29,8 @@ export interface CoreOptions {
   readonly fulfilment?: Fulfilment;
   readonly overrides?: Pick<Overrides, 'storage' | 'checker'>;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Default: all. */
+  readonly queues?: readonly TaskQueue[];
 }
 
 /** Delivers nothing: for tests whose operations send no mail. */
@@ -49,7 +52,7 @@ export async function startCore(ground: Ground, options: CoreOptions = {}): Prom
   const hub = startStreamHub(deps.deps.store.streams, deps.deps.log);
   const serving = await serveQueues({
     deps: deps.deps,
-    queues: ['core', 'mail', 'payments', 'files'],
+    queues: options.queues ?? ['core', 'mail', 'payments', 'files'],
     workflowBundlePath: ground.bundlePath,
     signal: stop.signal,
   });
