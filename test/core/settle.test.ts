@@ -18,6 +18,16 @@ async function temporal(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
+/** What the audit says that Temporal's tools did to it, beside messages. */
+async function toldOf(id: string): Promise<unknown[]> {
+  const rows = await selectRows(
+    fixture.core().ground,
+    "select action from audit_entry where operation_id = $1 and actor = 'temporal' and action not like '%.received' order by at, id",
+    [id],
+  );
+  return rows.map((row) => (row as { readonly action: string }).action); // as selected
+}
+
 describe('what the temporal CLI does is found and told', () => {
   test('terminate: the operation ends as failed', async () => {
     const row = await fixture.start([{ do: 'wait' }]);
@@ -25,6 +35,7 @@ describe('what the temporal CLI does is found and told', () => {
     await temporal('terminate', '--workflow-id', row.workflow_id, '--reason', 'a test');
     const ended = await fixture.reaches(row.id, 'failed');
     assert.equal(ended.error?.code, 'terminated');
+    assert.deepEqual(await toldOf(row.id), ['operation.failed']);
   });
 
   test('cancel: the operation ends as cancelled, undone, with the CLI as actor', async () => {
@@ -33,11 +44,7 @@ describe('what the temporal CLI does is found and told', () => {
     await temporal('cancel', '--workflow-id', row.workflow_id);
     await fixture.reaches(row.id, 'cancelled');
     assert.ok(fixture.core().probeLog.undone.includes('cli-cancel'));
-    const rows = await selectRows(fixture.core().ground, 'select actor from audit_entry where operation_id = $1 and action = $2', [
-      row.id,
-      'operation.cancelled',
-    ]);
-    assert.deepEqual(rows, [{ actor: 'temporal' }]);
+    assert.deepEqual(await toldOf(row.id), ['operation.cancelled']);
   });
 
   test('signal: takes plain JSON, and leaves an audit row with actor', async () => {
@@ -51,6 +58,19 @@ describe('what the temporal CLI does is found and told', () => {
       [row.id, 'operation.signal.received'],
     );
     assert.deepEqual(rows, [{ action: 'operation.signal.received', actor: 'ops:ada', details: { name: 'advance' } }]);
+  });
+
+  test('update: is answered, and leaves an audit row with actor', async () => {
+    const row = await fixture.start([{ do: 'signal' }]);
+    await fixture.shows(row.id, 'held');
+    const asked = ['--name', 'advanceNow', '--input', '{"actor":"ops:ada","reason":"a test"}'];
+    assert.match(await temporal('update', 'execute', '--workflow-id', row.workflow_id, ...asked), /advances/);
+    await fixture.reaches(row.id, 'succeeded');
+    const rows = await selectRows(fixture.core().ground, 'select actor, details from audit_entry where operation_id = $1 and action = $2', [
+      row.id,
+      'operation.update.received',
+    ]);
+    assert.deepEqual(rows, [{ actor: 'ops:ada', details: { name: 'advanceNow' } }]);
   });
 
   test('signal of a name that nobody knows: no harm, and an audit row', async () => {
@@ -81,6 +101,17 @@ describe('what the temporal CLI does is found and told', () => {
     await temporal('signal', '--workflow-id', row.workflow_id, '--name', 'advance', '--input', '{}');
     await fixture.reaches(row.id, 'succeeded');
     assert.equal(fixture.core().probeLog.done.filter((step) => step === 'before-reset').length, 1);
+    assert.deepEqual(await toldOf(row.id), ['operation.failed', 'operation.reopened']);
+  });
+
+  test('reset under way: the row goes on under the new run, and the audit tells it once', async () => {
+    const row = await fixture.start([{ do: 'signal' }, { do: 'mark', phase: 'beyond' }, { do: 'mark', phase: 'far beyond' }]);
+    const { run_id: first } = await fixture.shows(row.id, 'held');
+    await temporal('reset', '--workflow-id', row.workflow_id, '--type', 'FirstWorkflowTask', '--reason', 'a test');
+    await runOf(row.id, (runId) => runId !== first);
+    await temporal('signal', '--workflow-id', row.workflow_id, '--name', 'advance', '--input', '{}');
+    await fixture.reaches(row.id, 'succeeded');
+    assert.deepEqual(await toldOf(row.id), ['operation.run.changed']);
   });
 
   test('reset of one that succeeded: only what comes after the reset point runs again, and the row ends anew', async () => {

@@ -2,6 +2,7 @@ import {
   ApplicationFailure,
   condition,
   defineSignal,
+  defineUpdate,
   proxyActivities,
   proxyLocalActivities,
   setHandler,
@@ -20,12 +21,17 @@ const mortal = proxyActivities<ProbeActivities>({ ...PROFILES.outside, heartbeat
 const probes = proxyActivities<ProbeActivities>({ ...PROFILES.outside, summary: 'Probe' });
 
 export const advance = defineSignal<[{ actor?: string; reason?: string }]>('advance');
+export const advanceNow = defineUpdate<{ advances: number }, [{ actor?: string; reason?: string }]>('advanceNow');
 
 /** Goes through every way an operation can go, as its input says. */
 export async function probe(ref: OperationRef) {
   let advances = 0;
   setHandler(advance, () => {
     advances += 1;
+  });
+  setHandler(advanceNow, () => {
+    advances += 1;
+    return { advances };
   });
   return runOperation(ref, {
     open: openOperation,
