@@ -6,6 +6,9 @@ import type { OperationRef } from '../contracts/pure/operations.ts';
 
 const KEYWORD_TYPE_NUMBER = 2; // temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 
+/** Name and account, as Temporal Cloud has it; its own tool alone may change these. */
+const CLOUD_NAMESPACE = /^[a-z0-9-]+\.[a-z0-9]+$/;
+
 const keys = {
   tenant: defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, SearchAttributeType.KEYWORD),
   kind: defineSearchAttributeKey(SEARCH_ATTRIBUTES.kind, SearchAttributeType.KEYWORD),
@@ -25,8 +28,8 @@ export function searchAttributesOf(ref: Pick<OperationRef, 'tenantId' | 'kind' |
 }
 
 /**
- * Registers what is missing. Where the server doesn't let us (Temporal Cloud), gives the commands that an operator must run, since
- * without the attributes no workflow can be started.
+ * Registers what is missing. Where the server doesn't let us (Temporal Cloud), gives the commands that an operator must run, until they
+ * were run: without the attributes no workflow can be started.
  */
 export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<readonly string[]> {
   const names = Object.values(SEARCH_ATTRIBUTES);
@@ -40,6 +43,22 @@ export async function ensureSearchAttributes(connection: NativeConnection, names
     });
     return [];
   } catch {
-    return names.map((name) => `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`);
+    return (await canQuery(connection, namespace, names)) ? [] : commandsFor(namespace, names);
   }
+}
+
+/** Who may not look at the attributes may still use them: a query by one that is missing is refused. */
+function canQuery({ workflowService }: NativeConnection, namespace: string, names: readonly string[]): Promise<boolean> {
+  const query = names.map((name) => `${name} = 'none'`).join(' AND ');
+  return workflowService.countWorkflowExecutions({ namespace, query }).then(
+    () => true,
+    () => false,
+  );
+}
+
+function commandsFor(namespace: string, names: readonly string[]): readonly string[] {
+  if (!CLOUD_NAMESPACE.test(namespace))
+    return names.map((name) => `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`);
+  const asked = names.map((name) => `--search-attribute "${name}=Keyword"`).join(' ');
+  return [`tcld namespace search-attributes add --namespace ${namespace} ${asked}`];
 }
