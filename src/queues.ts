@@ -20,17 +20,26 @@ const HOMES: Readonly<Record<Exclude<TaskQueue, 'core'>, QueueHome>> = {
 /**
  * The queues that a process serves: those that its command line names (`--queues core,mail`); without that, for the API process, `core`
  * and the outside calls of the features that are on.
- * @throws {ConfigError} for a name that is none, and where queues must be named
+ * @throws {ConfigError} for a name or a flag that is none, and where queues must be named
  */
 export function chooseQueues(args: readonly string[], features?: readonly string[]): readonly TaskQueue[] {
-  const { values } = parseArgs({ args: [...args], options: { queues: { type: 'string' } } });
-  if (values.queues === undefined && features !== undefined) return [TASK_QUEUES.core, ...queuesOf('app', features)];
-  const names = (values.queues ?? '').split(',').map((name) => name.trim());
+  const asked = readFlag(args);
+  if (asked === undefined && features !== undefined) return [TASK_QUEUES.core, ...queuesOf('app', features)];
   const known = Object.values(TASK_QUEUES);
+  const usage = `--queues takes names with commas between them, of: ${known.join(', ')}.`;
+  if (asked === undefined) throw new ConfigError(`Say which queues to serve. ${usage}`);
+  const names = asked.split(',').map((name) => name.trim());
   const wrong = names.filter((name) => !known.some((queue) => queue === name));
-  if (wrong.length > 0)
-    throw new ConfigError(`--queues takes names with commas between them, of: ${known.join(', ')}. Not known: ${wrong.join(', ')}.`);
+  if (wrong.length > 0) throw new ConfigError(`${usage} Not known: ${wrong.map((name) => `"${name}"`).join(', ')}.`);
   return known.filter((queue) => names.includes(queue));
+}
+
+function readFlag(args: readonly string[]): string | undefined {
+  try {
+    return parseArgs({ args: [...args], options: { queues: { type: 'string' } } }).values.queues;
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
 }
 
 /** The queues of processor and disk work of the features that are on, which have a process of their own. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { ConfigError, loadConfig, loadLaunchSettings } from '../src/config.ts';
 import { parseDuration } from '../src/contracts/duration.ts';
 import { FEATURES } from '../src/contracts/features.ts';
+import { chooseQueues } from '../src/queues.ts';
 import { describeSettings } from '../src/settings.ts';
 
 const DATABASE_URL = 'postgres://app:secret@db.internal/nightshift';
@@ -109,6 +110,23 @@ describe('settings', () => {
     const script = fileURLToPath(new URL('../scripts/generate.ts', import.meta.url));
     const run = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
     assert.equal(run.status, 0, run.stderr);
+  });
+});
+
+describe('the queues of a process', () => {
+  it('are those that its command line names, and for the API process those of the features that are on', () => {
+    assert.deepEqual(chooseQueues(['--queues', 'mail, core']), ['core', 'mail']);
+    assert.deepEqual(chooseQueues([], ['email']), ['core', 'mail']);
+  });
+
+  it('are refused with what there is, when one is unknown, none is named, or the flag is another', () => {
+    for (const [args, message] of [
+      [[], /^Say which queues to serve.* of: core, mail,/],
+      [['--queues', 'mail,nope'], /of: core, mail,.*Not known: "nope"\.$/],
+      [['--queues', ''], /Not known: ""/],
+      [['--queue', 'mail'], /--queue/],
+    ] as const)
+      assert.throws(() => chooseQueues(args), { name: ConfigError.name, message });
   });
 });
 

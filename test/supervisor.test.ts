@@ -263,6 +263,11 @@ describe('the supervisor with everything outside', () => {
     for (const output of [help.stdout, wrong.stderr]) assert.match(output, /--ephemeral.*--reset.*--port N.*--ready-file F/s);
   });
 
+  it('throws nothing away when the data would be new anyway', () => {
+    assert.throws(() => parseOptions(['--ephemeral', '--reset']), { name: LaunchError.name, message: /exclude each other/ });
+    assert.equal(parseOptions(['--ephemeral']).isReset, false);
+  });
+
   it('takes no block of ports that does not fit', () => {
     assert.equal(parseOptions(['--port', String(65_536 - PORT_BLOCK)]).portBase, 65_536 - PORT_BLOCK);
     assert.throws(() => parseOptions(['--port', String(65_537 - PORT_BLOCK)]), { name: LaunchError.name });

@@ -27,10 +27,12 @@ Settings are environment variables: docs/settings.md. How it behaves: docs/runni
 
 /**
  * Reads the flags.
- * @throws {LaunchError} when one is unknown or wrong
+ * @throws {LaunchError} when one is unknown or wrong, or two contradict each other
  */
 export function parseOptions(args: readonly string[]): LaunchOptions {
   const { values } = parse(args);
+  if (values.ephemeral === true && values.reset === true)
+    throw new LaunchError('--ephemeral and --reset exclude each other: throw-away data is new at every start, and .data is left alone.');
   return {
     isEphemeral: values.ephemeral === true,
     isReset: values.reset === true,
