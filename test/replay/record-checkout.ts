@@ -25,6 +25,16 @@ test('paid by card, and given back', async () => {
   await record(body.id, 'refund/happy');
 });
 
+test('given back by the temporal CLI after the order has ended', async () => {
+  const { id: orderId } = await shop.order({ paymentMethod: 'pm_card_visa' });
+  await shop.ends(orderId, 'succeeded');
+  const { ground, serving } = shop.core();
+  const workflowId = `refund-of-${orderId}`;
+  const asked = { tenantId: shop.tenant().id, orderId, amount: 500 };
+  await serving.temporal.client.workflow.execute('refundRequest', { workflowId, taskQueue: 'core', args: [asked] });
+  await recordHistory({ address: ground.temporalAddress, namespace: ground.namespace, workflowId, output: 'refundRequest/happy' });
+});
+
 test('a refund that is pending at first', async () => {
   const { id } = await shop.order({ paymentMethod: 'pm_card_pendingRefund' });
   await shop.ends(id, 'succeeded');
