@@ -13,7 +13,7 @@ import { bundleWorkflows, PRODUCT_WORKFLOWS } from './support/bundle.ts';
 const ROOT = join(import.meta.dirname, '..');
 
 /** Every place where a feature that has landed has its name. */
-const LAYERS = ['src/contracts', 'src/workflows', 'src/activities', 'src/api', 'test', 'docs', 'samples'];
+const LAYERS = ['src/contracts', 'src/store', 'src/workflows', 'src/activities', 'src/api', 'test', 'docs', 'samples', 'chaos'];
 
 /** Packages that may be in the workflow bundle: Temporal's own, and what they need. */
 const BUNDLED_PACKAGES = new Set(['@temporalio/common', '@temporalio/workflow', '@temporalio/worker', 'nexus-rpc', 'long', 'ms']);
@@ -33,6 +33,10 @@ describe('features', () => {
     it(`have their name in every layer: ${feature}`, () => {
       const missing = LAYERS.filter((layer) => !fileNames(feature).some((name) => existsSync(join(ROOT, layer, name))));
       assert.deepEqual(missing, []);
+    });
+
+    it(`have a test that runs the commands of their how-to: ${feature}`, () => {
+      assert.match(readText(`test/docs-${feature}.test.ts`), new RegExp(`docs/${feature}\\.md`));
     });
   }
 

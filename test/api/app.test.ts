@@ -259,5 +259,12 @@ describe('the server', () => {
     await using off = await startApi({ features: [] });
     const { key } = await off.newTenant();
     assertProblem(await off.call('POST', '/v1/operations', { key, body: START }), 404, 'feature_off');
+    for (const [method, path, body] of [
+      ['POST', '/v1/emails', MAIL],
+      ['GET', '/v1/emails/x', undefined],
+      ['POST', '/v1/files', {}],
+      ['POST', '/v1/carts', {}],
+    ] as const)
+      assertProblem(await off.call(method, path, { key, body }), 404, 'feature_off');
   });
 });

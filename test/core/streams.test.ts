@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import pg from 'pg';
 import { startStreamHub } from '../../src/control/stream-hub.ts';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import { createLog } from '../../src/log.ts';
 import { type Databases, openDatabases } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { eventually } from '../support/eventually.ts';
-import { useDatabase } from '../support/ground.ts';
+import { type GroundDatabase, useDatabase } from '../support/ground.ts';
 import { PROBE_KIND } from '../support/probe.ts';
 
 const tenantId = 'shop';
+let ground: GroundDatabase;
 let databases: Databases;
 let store: Store;
 
 before(async () => {
-  const { databaseUrl: url } = await useDatabase();
+  ground = await useDatabase();
+  const { databaseUrl: url } = ground;
   databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: 4 });
   store = createStore(databases, createDispatchBridge());
   await store.tenants.put({ id: tenantId, name: 'A shop', actor: { actor: 'system' }, now: new Date() });
@@ -53,6 +56,33 @@ test('a change is told only of a stream that is watched', async () => {
   } finally {
     await listening.close();
   }
+});
+
+test('who follows a stream through the hub hears of changes after the connection that listens was ended', async () => {
+  const operation = await accept();
+  await using hub = startStreamHub(store.streams, createLog('silent', 'test'));
+  let hints = 0;
+  const stop = hub.subscribe({ tenantId, id: operation.id }, () => void (hints += 1));
+  const client = new pg.Client({ connectionString: ground.databaseUrl });
+  await client.connect();
+  const listener = async (): Promise<unknown> => {
+    const { rows } = await client.query("select pid from pg_stat_activity where datname = current_database() and query ilike 'listen %'");
+    return rows[0]?.pid;
+  };
+  const first = await eventually(listener);
+  await client.query('select pg_terminate_backend($1, 5000)', [first]);
+  await eventually(async () => {
+    const second = await listener();
+    return second !== undefined && second !== first;
+  });
+  await client.end();
+  // Told by the new connection: the looks that come anyway, every 5 s, are too few for three.
+  for (let index = 1; index <= 3; index += 1) {
+    const heard = hints;
+    await change(operation, `change_${index}`);
+    await eventually(() => hints > heard, { timeoutMs: 2_000 });
+  }
+  stop();
 });
 
 test('who follows a stream through the hub hears of each change, also of one that came before it was watched', async () => {
