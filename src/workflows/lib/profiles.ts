@@ -11,8 +11,6 @@ export const PROFILES = {
     localRetryThreshold: '5s',
     retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },
   },
-  /** A short outside call tried once in the workflow's own process; what it leaves goes to the call's own queue. */
-  firstTry: { startToCloseTimeout: '2s', retry: { maximumAttempts: 1 } },
   /** Outside calls that may be slow. The heartbeat tells a killed worker from a slow server. */
   outside: {
     startToCloseTimeout: '10m',
@@ -26,11 +24,5 @@ export const PROFILES = {
     heartbeatTimeout: '10s',
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
-  },
-  /** Undoing: tried until it is done, since what can't be undone must stay open and visible. */
-  compensation: {
-    startToCloseTimeout: '1m',
-    heartbeatTimeout: '10s',
-    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m' },
   },
 } as const satisfies Record<string, ActivityOptions & LocalActivityOptions>;
