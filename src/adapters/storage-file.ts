@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { lstat, open, readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -22,6 +22,10 @@ export function createFileStorage(folder: string): Storage {
     async put(name, content, options) {
       checkName(name);
       return put(root, { name, content, signal: options?.signal });
+    },
+    async putFile(name, path, options) {
+      checkName(name);
+      return putFile(root, { name, path, signal: options?.signal });
     },
     async get(name, range) {
       checkName(name);
@@ -73,6 +77,32 @@ async function put(root: Root, { name, content, signal }: PutRequest): Promise<S
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+interface PutFileRequest extends Pick<PutRequest, 'name' | 'signal'> {
+  readonly path: string;
+}
+
+async function putFile(root: Root, { name, path, signal }: PutFileRequest): Promise<{ readonly sizeBytes: number }> {
+  await root.path();
+  const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+  let sizeBytes;
+  try {
+    await file.chmod(ONLY_OUR_FILES);
+    await file.sync();
+    ({ size: sizeBytes } = await file.stat());
+  } finally {
+    await file.close();
+  }
+  signal?.throwIfAborted();
+  try {
+    await root.publish(path, name);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+    await put(root, { name, content: createReadStream(path, { highWaterMark: READ_BYTES }), signal });
+    await rm(path);
+  }
+  return { sizeBytes };
 }
 
 /** Writes a new file, and is back when the disk has it. */

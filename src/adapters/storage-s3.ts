@@ -1,3 +1,5 @@
+import { createReadStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import type { MultipartUpload } from '@aws-sdk/client-s3';
 import { type S3Location, parseS3Location } from '../contracts/s3-location.ts';
 import { localCopy } from './local-copy.ts';
@@ -19,6 +21,12 @@ export function createS3Storage(url: string, { workDir }: { readonly workDir: st
     async put(name, content, options) {
       checkName(name);
       return putObject(bucket, { name, content, signal: options?.signal });
+    },
+    async putFile(name, path, options) {
+      checkName(name);
+      const { sizeBytes } = await putObject(bucket, { name, content: createReadStream(path), signal: options?.signal });
+      await rm(path);
+      return { sizeBytes };
     },
     async get(name, range) {
       checkName(name);

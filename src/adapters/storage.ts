@@ -61,6 +61,11 @@ export interface Storage {
    */
   put(name: string, content: AsyncIterable<Uint8Array>, options?: { readonly signal?: AbortSignal }): Promise<StoredContent>;
   /**
+   * Like a put of what a file of this machine holds, which is gone afterwards, or left when it rejects. A driver that is a folder of the same disk
+   * moves it. Nobody else may use the file. Resolves to its size; nobody hashes it.
+   */
+  putFile(name: string, path: string, options?: { readonly signal?: AbortSignal }): Promise<Pick<StoredContent, 'sizeBytes'>>;
+  /**
    * Undefined when there is none of this name.
    * @throws {StorageRangeError} when the range begins at or after the end of the object
    */

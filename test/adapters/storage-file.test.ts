@@ -40,6 +40,28 @@ describe('storage: file, beyond the port', () => {
     assert.deepEqual(await readdir(target.outside), ['files']);
   });
 
+  it('takes a file in that lies on another disk, and one of its own by moving it', async () => {
+    await using target = await startFolder();
+    const storage = createStorage(target.url);
+    // In memory on every Linux.
+    const elsewhere = await mkdtemp('/dev/shm/nightshift-storage-');
+    try {
+      assert.notEqual((await stat(elsewhere)).dev, (await stat(target.outside)).dev);
+      for (const folder of [elsewhere, target.outside]) {
+        const path = join(folder, 'made');
+        await writeFile(path, 'hello');
+        const { ino } = await stat(path);
+        await storage.putFile('a/b', path);
+        const put = await stat(join(target.folder, 'a/b'));
+        assert.deepEqual([put.ino === ino, put.mode & 0o077, put.size], [folder === target.outside, 0, 5]);
+        await assert.rejects(stat(path), { code: 'ENOENT' });
+      }
+      assert.equal(await target.countTemporary(), 0);
+    } finally {
+      await rm(elsewhere, { recursive: true, force: true });
+    }
+  });
+
   it('removes folders that have become empty', async () => {
     await using target = await startFolder();
     const storage = createStorage(target.url);

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
@@ -67,6 +69,31 @@ function describeObjects(start: Start): void {
     assert.deepEqual(facts, { name: 'a/b/c.bin', sizeBytes: content.byteLength });
     assert.ok(Math.abs(Date.now() - Date.parse(modifiedAt)) < 60_000);
     assert.equal(await target.countTemporary(), 0);
+  });
+
+  it('takes a file of this machine in, in the place of what was there, and leaves it when it can not', async () => {
+    await using target = await start();
+    const folder = await mkdtemp(join(tmpdir(), 'nightshift-put-file-'));
+    try {
+      const storage = createStorage(target.url);
+      const path = join(folder, 'made');
+      for (const content of [randomBytes(300_000), Buffer.alloc(0)]) {
+        await storage.put('a/b', pieces('before'));
+        await writeFile(path, content);
+        assert.deepEqual(await storage.putFile('a/b', path), { sizeBytes: content.length });
+        const found = (await storage.get('a/b')) ?? assert.fail('it is not there');
+        assert.deepEqual(Buffer.concat(await found.body.toArray()), content);
+        assert.deepEqual(await readdir(folder), []);
+      }
+      await assert.rejects(storage.putFile('a/b', path), { code: 'ENOENT' });
+      await writeFile(path, 'kept');
+      await assert.rejects(storage.putFile('../a', path), { name: 'StorageNameError' });
+      await assert.rejects(storage.putFile('a/b', path, { signal: AbortSignal.abort() }), { name: 'AbortError' });
+      assert.equal(await readFile(path, 'utf8'), 'kept');
+      assert.equal((await storage.stat('a/b'))?.sizeBytes, 0);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   it('stores what is empty', async () => {

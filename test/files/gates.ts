@@ -47,9 +47,12 @@ export function createGates(): Gates {
         storage: {
           ...storage,
           async put(name, content, options) {
-            if (name.startsWith('transforms/')) await pass('part');
-            else if (name.startsWith('files/')) await pass('join');
+            if (name.startsWith('files/')) await pass('join');
             return storage.put(name, content, options);
+          },
+          async putFile(name, path, options) {
+            if (name.startsWith('transforms/')) await pass('part');
+            return storage.putFile(name, path, options);
           },
           partials: {
             ...partials,

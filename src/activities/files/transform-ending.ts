@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { OutputPart, TableProfile } from '../../adapters/tables.ts';
 import type { FileTransformResult } from '../../contracts/files/transform.ts';
@@ -101,7 +101,7 @@ async function putEmptyPart(
   await using work = await tables.open({ threads: 1 });
   const name = partName(run, transform, { number: 0, end_byte: 0, what: 'part' });
   const path = await work.empty({ columns: planOf(transform)?.columns ?? [], to: outputOf(input), signal });
-  await storage.put(name, createReadStream(path), { signal });
+  await storage.putFile(name, path, { signal });
   return name;
 }
 

@@ -1,4 +1,3 @@
-import { createReadStream, type ReadStream } from 'node:fs';
 import { Context } from '@temporalio/activity';
 import { uuidv7 } from 'uuidv7';
 import type { CutChunk, TablePlan, TableWork } from '../../adapters/tables.ts';
@@ -14,7 +13,6 @@ import { formatOf, outputOf, partName } from './transform-names.ts';
 
 /** A step ends after about so long, so that a pause takes hold and others have their turn. */
 const STEP_MS = 20_000;
-const READ_BYTES = 256 * 1024;
 
 export function createFileTransforms(deps: FileTransformDeps) {
   const { store, slots, tables } = deps;
@@ -91,9 +89,8 @@ async function transformChunk(
   const { run, transform } = job;
   const end = { number, end_byte: chunk.endByte };
   const { path, rows, rejected: rejectedRows, rejectsPath } = await work.convert({ chunk, plan, to: outputOf(job.input), signal });
-  if (path !== undefined) await storage.put(partName(run, transform, { ...end, what: 'part' }), contentOf(path), { signal });
-  if (rejectsPath !== undefined)
-    await storage.put(partName(run, transform, { ...end, what: 'rejects' }), contentOf(rejectsPath), { signal });
+  if (path !== undefined) await storage.putFile(partName(run, transform, { ...end, what: 'part' }), path, { signal });
+  if (rejectsPath !== undefined) await storage.putFile(partName(run, transform, { ...end, what: 'rejects' }), rejectsPath, { signal });
   const isKept = await store.files.transforms.finishChunk(transform, {
     ...end,
     first_byte: chunk.firstByte,
@@ -106,11 +103,6 @@ async function transformChunk(
     has_rejects: rejectsPath !== undefined,
   });
   if (!isKept) throw overtaken();
-}
-
-/** Fewer and larger reads than usual cost half as much. */
-function contentOf(path: string): ReadStream {
-  return createReadStream(path, { highWaterMark: READ_BYTES });
 }
 
 /** Each attempt at a chunk is in the operation's timeline, as steps are: whoever counts them sees what was done again. */
