@@ -117,6 +117,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   captureOrder: { callers: 'keys', object: 'order' },
   refundOrder: { callers: 'keys', object: 'order' },
   getLedgerBalance: { callers: 'keys' },
+  listStrayPayments: { callers: 'keys' },
   receiveStripeEvent: { callers: 'public' },
   recoverCart: { callers: 'public' },
   visitShop: { callers: 'public' },
