@@ -312,6 +312,9 @@ describe('tus: termination and expiration', () => {
 });
 
 describe('tus: quotas and tenants', () => {
+  const statusesOf = (answers: readonly { readonly status: number }[]) =>
+    answers.map(({ status }) => status).toSorted((one, other) => one - other);
+
   it('has room for a tenant’s files together, and no more', async () => {
     const stranger = await world.api().newTenant();
     const begin = (bytes: number) => world.tus('POST', '/v1/uploads', { key: stranger.key, headers: { 'Upload-Length': String(bytes) } });
@@ -329,6 +332,25 @@ describe('tus: quotas and tenants', () => {
     assertProblem(await world.tus('PATCH', target, { key: stranger.key, headers: declared, body: 'hello' }), 413, 'quota_exceeded');
     assert.equal((await world.tus('DELETE', paths[0] ?? '', { key: stranger.key })).status, 204);
     await holds(async () => assert.equal((await begin(1)).status, 201));
+  });
+
+  it('gives its last room to one, of many who ask at once, begun or sent without saying how much', async () => {
+    const { key } = await world.api().newTenant();
+    const begin = (bytes: number) => world.tus('POST', '/v1/uploads', { key, headers: { 'Upload-Length': String(bytes) } });
+    const answers = await Promise.all(Array.from({ length: 16 }, () => begin(MAX_BYTES)));
+    assert.deepEqual(statusesOf(answers), [...Array(10).fill(201), ...Array(6).fill(413)]);
+    assert.equal(
+      (await world.tus('DELETE', answers.find(({ status }) => status === 201)?.headers.get('location') ?? '', { key })).status,
+      204,
+    );
+    await holds(async () => assert.equal((await begin(MAX_BYTES - 5)).status, 201));
+    const deferred = await Promise.all(
+      Array.from({ length: 4 }, () => world.tus('POST', '/v1/uploads', { key, headers: { 'Upload-Defer-Length': '1' } })),
+    );
+    const sent = await Promise.all(
+      deferred.map(({ headers }) => world.tus('PATCH', headers.get('location') ?? '', { key, headers: at(0), body: 'hello' })),
+    );
+    assert.deepEqual(statusesOf(sent), [204, 413, 413, 413]);
   });
 
   it('shows another tenant’s upload to nobody', async () => {
