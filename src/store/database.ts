@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, type Transaction, sql } from 'kysely';
+import { CompiledQuery, Kysely, PostgresDialect, type Transaction, sql } from 'kysely';
 import pg from 'pg';
 import type { Database } from './schema.ts';
 
@@ -7,6 +7,8 @@ const BIGINT_OID = 20;
 const IDLE_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const SYSTEM_POOL_SIZE = 4;
+/** A prepared statement whose result has other columns since a migration. */
+const CHANGED_RESULT = '0A000';
 
 export interface DatabaseSettings {
   readonly url: string;
@@ -16,6 +18,8 @@ export interface DatabaseSettings {
 }
 
 export type Tx = Transaction<Database>;
+
+const pools = new WeakMap<Kysely<Database>, pg.Pool>();
 
 /** Two pools, one per role: what serves tenants can't see past row-level security, what keeps things moving has its own policies. */
 export interface Databases extends AsyncDisposable {
@@ -33,7 +37,7 @@ export function openDatabases(settings: DatabaseSettings): Databases {
     system,
     listener: () => new pg.Client({ ...connection(settings.directUrl, 'nightshift_app'), keepAlive: true }),
     async [Symbol.asyncDispose]() {
-      await Promise.all([app.destroy(), system.destroy()]);
+      await Promise.all([close(app), close(system)]);
     },
   };
 }
@@ -47,6 +51,31 @@ export function withTenant<T>(db: Kysely<Database>, tenantId: string, work: (tx:
     await sql`select set_config('app.tenant', ${tenantId}, true)`.execute(tx);
     return work(tx);
   });
+}
+
+/**
+ * Calls one of our functions: in the caller's transaction, or as one of its own. Then nothing is put together for it, and each connection
+ * prepares it once, since it is what every operation does: half of what a call costs here, and a third of what a short one costs the database.
+ */
+export async function callFunction<Row extends pg.QueryResultRow>(
+  db: Kysely<Database>,
+  name: string,
+  ...values: readonly unknown[]
+): Promise<Row[]> {
+  const pool = pools.get(db);
+  const text = `select * from ${name}(${values.map((_, index) => `$${index + 1}`).join(', ')})`;
+  if (pool === undefined) return (await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]))).rows;
+  const client = await pool.connect();
+  let isStale = false;
+  try {
+    return (await client.query<Row>({ name, text, values: [...values] })).rows;
+  } catch (error) {
+    isStale = error instanceof Error && 'code' in error && error.code === CHANGED_RESULT;
+    if (!isStale) throw error;
+    return (await client.query<Row>(text, [...values])).rows;
+  } finally {
+    client.release(isStale);
+  }
 }
 
 /** Whether this error says that the database could not be reached or went away, rather than that it said no. */
@@ -65,7 +94,16 @@ function openPool(url: string, role: string, max: number): Kysely<Database> {
   pool.on('error', () => undefined);
   // Neither does anybody listen to one that is taken out, between two of its queries. The next one says what happened.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  pools.set(db, pool);
+  return db;
+}
+
+/** Kysely ends only a pool that it has used itself. */
+async function close(db: Kysely<Database>): Promise<void> {
+  await db.destroy();
+  const pool = pools.get(db);
+  if (pool?.ending === false) await pool.end();
 }
 
 function connection(url: string, role: string): pg.ClientConfig {

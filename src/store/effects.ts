@@ -1,6 +1,6 @@
-import { type Kysely, type Selectable, sql } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import type { EffectState, PlannedEffect, Reach } from '../contracts/kinds.ts';
-import { withTenant } from './database.ts';
+import { callFunction, withTenant } from './database.ts';
 import type { Database } from './schema.ts';
 
 export type EffectRow = Selectable<Database['effect']>;
@@ -61,8 +61,7 @@ export function createEffectsStore(db: Kysely<Database>) {
     const { tenantId, operationId, effects, nowMs } = request;
     const parameters = JSON.stringify({ tenantId, operationId, effects, now: new Date(nowMs) });
     try {
-      const { rows } = await sql<EffectRow>`select * from claim_effects(${parameters}::jsonb)`.execute(db);
-      return rows;
+      return await callFunction<EffectRow>(db, 'claim_effects', parameters);
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'NS001')
         throw new OperationNotOpenError('the operation has ended', { cause: error });
@@ -77,22 +76,22 @@ export function createEffectsStore(db: Kysely<Database>) {
   async function begin(ref: EffectRef, budgetMs: number, reaching?: Reaching): Promise<boolean> {
     const now = reaching === undefined ? undefined : new Date(reaching.nowMs);
     const parameters = JSON.stringify({ ...ref, budgetMs, reaches: reaching?.reaches, now });
-    const { rows } = await sql<{ begun: boolean }>`select begin_effect(${parameters}::jsonb) as begun`.execute(db);
-    return rows[0]?.begun === true;
+    const [row] = await callFunction<{ begin_effect: boolean }>(db, 'begin_effect', parameters);
+    return row?.begin_effect === true;
   }
 
   /** Claim and compare-and-set in one, under fence 1. False as well when the effect has a row by now. */
   async function beginFirst(first: FirstEffect, budgetMs: number, reaching?: Reaching): Promise<boolean> {
     const now = reaching === undefined ? undefined : new Date(reaching.nowMs);
     const parameters = JSON.stringify({ ...first, budgetMs, reaches: reaching?.reaches, now });
-    const { rows } = await sql<{ begun: boolean }>`select begin_first_effect(${parameters}::jsonb) as begun`.execute(db);
-    return rows[0]?.begun === true;
+    const [row] = await callFunction<{ begin_first_effect: boolean }>(db, 'begin_first_effect', parameters);
+    return row?.begin_first_effect === true;
   }
 
   /** Records the end of a sending or unknown effect. Returns the new fence, or undefined when somebody else settled it. */
   async function end(ref: EffectRef, how: EffectEnd): Promise<number | undefined> {
-    const { rows } = await sql<{ fence: number | null }>`select end_effect(${JSON.stringify(endOf(ref, how))}::jsonb) as fence`.execute(db);
-    return rows[0]?.fence ?? undefined;
+    const [row] = await callFunction<{ end_effect: number | null }>(db, 'end_effect', JSON.stringify(endOf(ref, how)));
+    return row?.end_effect ?? undefined;
   }
 
   /** The latest generation of every effect that the work has. */

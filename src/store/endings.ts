@@ -1,6 +1,7 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { EffectStanding, Kind } from '../contracts/kinds.ts';
 import type { Outcome } from '../contracts/pure/operations.ts';
+import { callFunction } from './database.ts';
 import type { Database } from './schema.ts';
 
 export interface Stopped {
@@ -17,11 +18,7 @@ export interface Stopped {
  */
 export async function endingOfCancelled(db: Kysely<Database>, kind: Kind | undefined, stopped: Stopped): Promise<Outcome> {
   if (kind?.endingOf === undefined) return { status: 'cancelled' };
-  const { rows } = await sql<{
-    input: unknown;
-    effects: readonly EffectStanding[];
-  }>`select * from seal_effects(${JSON.stringify(stopped)}::jsonb)`.execute(db);
-  const row = rows[0];
+  const [row] = await callFunction<{ input: unknown; effects: readonly EffectStanding[] }>(db, 'seal_effects', JSON.stringify(stopped));
   if (row === undefined) throw new Error('seal_effects gave no row');
   if (row.effects.some(({ state }) => state === 'sending')) return { status: 'cancelled' };
   // Checked against the kind's schema when it was accepted.

@@ -3,7 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import type { Kind } from '../contracts/kinds.ts';
 import type { Closed, Opened, OperationStatus, Outcome, RunRef, TerminalStatus } from '../contracts/pure/operations.ts';
 import { TENANT_SUBJECT } from './audit.ts';
-import { withTenant } from './database.ts';
+import { callFunction, withTenant } from './database.ts';
 import { type EffectEnd, endOf, type EffectRef } from './effects.ts';
 import { endingOfCancelled } from './endings.ts';
 import type { Database } from './schema.ts';
@@ -45,14 +45,13 @@ export function createLifecycleStore(db: Kysely<Database>) {
   /** `accepted → running` for this run, or the reason why there is nothing to do. */
   async function open(run: RunRef): Promise<Opened<OpenedRow>> {
     const parameters = parametersOf(run, { eventId: uuidv7(), auditId: uuidv7() });
-    const { rows } = await sql<{
+    const [row] = await callFunction<{
       opened: boolean;
       status: OperationStatus;
       input: Readonly<Record<string, unknown>>;
       created_at: Date;
       fresh: boolean;
-    }>`select * from open_operation(${parameters}::jsonb)`.execute(db);
-    const row = rows[0];
+    }>(db, 'open_operation', parameters);
     if (row === undefined) throw new Error('open_operation gave no row');
     if (!row.opened) return { opened: false, status: row.status };
     return { opened: true, value: { input: row.input, createdAt: row.created_at, isFresh: row.fresh } };
@@ -60,12 +59,9 @@ export function createLifecycleStore(db: Kysely<Database>) {
 
   /** A stored step that people see. Returns the status the row has now: `cancelling` stays what it is. */
   async function mark(run: RunRef, step: Mark): Promise<OperationStatus> {
-    const { rows } = await sql<{
-      status: OperationStatus;
-    }>`select mark_operation(${parametersOf(run, { ...step })}::jsonb) as status`.execute(db);
-    const row = rows[0];
+    const [row] = await callFunction<{ mark_operation: OperationStatus }>(db, 'mark_operation', parametersOf(run, { ...step }));
     if (row === undefined) throw new Error('mark_operation gave no row');
-    return row.status;
+    return row.mark_operation;
   }
 
   /** Ends the operation as the workflow says, unless a cancel would overtake an effect that is being sent. */
@@ -75,9 +71,11 @@ export function createLifecycleStore(db: Kysely<Database>) {
     const outcome = wasStopped ? await endingOfCancelled(db, request.kind, { ...run, now: new Date(run.nowMs) }) : request.outcome;
     const cancelRequested = request.cancelRequested === true || request.outcome.status === 'cancelled';
     const parameters = parametersOf(run, closingOf({ ...request, outcome, cancelRequested }));
-    const { rows } = await sql<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null; seconds: number }>`
-      select * from close_operation(${parameters}::jsonb)`.execute(db);
-    const row = rows[0];
+    const [row] = await callFunction<{ closed: boolean; status: TerminalStatus; retry_in_ms: number | null; seconds: number }>(
+      db,
+      'close_operation',
+      parameters,
+    );
     if (row === undefined) throw new Error('close_operation gave no row');
     if (row.closed && cancelRequested && row.status !== 'cancelled') await recordLateCancel(db, run);
     return row.closed ? { closed: true, status: row.status, seconds: row.seconds } : { closed: false, retryInMs: row.retry_in_ms ?? 0 };
@@ -86,9 +84,7 @@ export function createLifecycleStore(db: Kysely<Database>) {
   /** Ends the operation together with its only effect, in one transaction. Without a fence somebody else had settled the effect. */
   async function closeWithEffect(request: CloseRequest, ref: EffectRef, how: EffectEnd): Promise<ClosedWithEffect> {
     const parameters = parametersOf(request.run, { ...closingOf(request), effect: endOf(ref, how) });
-    const { rows } = await sql<{ fence: number | null; closed: boolean; seconds: number | null }>`
-      select * from finish_effect(${parameters}::jsonb)`.execute(db);
-    const row = rows[0];
+    const [row] = await callFunction<{ fence: number | null; closed: boolean; seconds: number | null }>(db, 'finish_effect', parameters);
     if (row === undefined) throw new Error('finish_effect gave no row');
     return { fence: row.fence ?? undefined, closed: row.closed, seconds: row.seconds ?? 0 };
   }

@@ -3,7 +3,7 @@ import type { DispatchBridge } from '../contracts/bridge.ts';
 import type { OperationStatus } from '../contracts/pure/operations.ts';
 import { type AcceptRequest, freshRow, type Joined, type OperationRow, type Plan, planOf, statusOf, subjectOf } from './accepting.ts';
 import type { AuditStore } from './audit.ts';
-import { type Tx, withTenant } from './database.ts';
+import { callFunction, type Tx, withTenant } from './database.ts';
 import type { Database } from './schema.ts';
 
 /** How long the accepting process keeps a row for itself; after that any dispatcher may deliver it. */
@@ -80,9 +80,8 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
     const plan = planOf(request);
     const value = { kind: request.kind.name, input: request.input, reason: request.reason };
     const afterHmac = await audit.hashIn(tx, { tenantId: request.tenantId, subject: subjectOf(request), value });
-    const parameters = JSON.stringify({ ...plan.row, afterHmac: afterHmac.toString('hex') });
-    const { rows } = await sql<{ object_id: string }>`select * from accept_operation(${parameters}::jsonb)`.execute(tx);
-    const id = rows[0]?.object_id;
+    const { answer } = await write(tx, plan, { afterHmac: afterHmac.toString('hex') });
+    const id = answer?.object_id;
     if (id === undefined) throw new Error('accept_operation gave no row');
     return id;
   }
@@ -102,17 +101,21 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
 
 export type OperationsStore = ReturnType<typeof createOperationsStore>;
 
+interface Answer {
+  readonly outcome: string;
+  readonly object_id: string;
+}
+
 interface Written {
   readonly plan: Plan;
-  readonly answer: { readonly outcome: string; readonly object_id: string } | undefined;
+  readonly answer: Answer | undefined;
 }
 
 type More = Readonly<Record<string, unknown>>;
 
 async function write(db: Kysely<Database> | Tx, plan: Plan, more: More): Promise<Written> {
-  const parameters = JSON.stringify({ ...plan.row, ...more });
-  const { rows } = await sql<{ outcome: string; object_id: string }>`select * from accept_operation(${parameters}::jsonb)`.execute(db);
-  return { plan, answer: rows[0] };
+  const [answer] = await callFunction<Answer>(db, 'accept_operation', JSON.stringify({ ...plan.row, ...more }));
+  return { plan, answer };
 }
 
 function writeJoined(db: Kysely<Database>, request: AcceptRequest & { readonly joined: Joined }, more: More): Promise<Written> {

@@ -1,5 +1,5 @@
-import { type Kysely, type Selectable, sql } from 'kysely';
-import { withTenant } from './database.ts';
+import type { Kysely, Selectable } from 'kysely';
+import { callFunction, withTenant } from './database.ts';
 import type { Database } from './schema.ts';
 
 export type TimelineRow = Selectable<Database['timeline']>;
@@ -22,7 +22,7 @@ export interface Attempt {
 export function createTimelineStore(db: Kysely<Database>) {
   /** Inserts or completes attempts, all of one tenant. */
   async function write(tenantId: string, attempts: readonly Attempt[]): Promise<void> {
-    await sql`select write_timeline(${JSON.stringify({ tenantId, attempts })}::jsonb)`.execute(db);
+    await callFunction(db, 'write_timeline', JSON.stringify({ tenantId, attempts }));
   }
 
   async function list(tenantId: string, operationId: string): Promise<TimelineRow[]> {

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { DATA_MAP } from '../../src/contracts/data-map.ts';
-import { openDatabases, withTenant } from '../../src/store/database.ts';
+import { callFunction, openDatabases, withTenant } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { type GroundDatabase, useDatabase } from '../support/ground.ts';
 
@@ -154,5 +154,23 @@ describe('migrations', () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+});
+
+describe('a function that a connection has prepared', () => {
+  test('answers in its present form when a migration has changed its result', async () => {
+    await using databases = openDatabases({
+      url: ground.databaseUrl,
+      systemUrl: ground.databaseUrl,
+      directUrl: ground.databaseUrl,
+      poolSize: 1,
+    });
+    await owner.query('create function answer(p jsonb, out a text) language sql as $$ select p->>1 $$');
+    assert.deepEqual(await callFunction(databases.app, 'answer', '["x", "y"]'), [{ a: 'y' }]);
+    await owner.query('drop function answer(jsonb)');
+    await owner.query('create function answer(p jsonb, out a text, out b text) language sql as $$ select p->>1, p->>0 $$');
+    assert.deepEqual(await callFunction(databases.app, 'answer', '["x", "y"]'), [{ a: 'y', b: 'x' }]);
+    assert.deepEqual(await callFunction(databases.app, 'answer', '["x", "z"]'), [{ a: 'z', b: 'x' }]);
+    await owner.query('drop function answer(jsonb)');
   });
 });

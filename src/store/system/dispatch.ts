@@ -1,5 +1,6 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { DispatchItem } from '../../contracts/bridge.ts';
+import { callFunction } from '../database.ts';
 import type { Database } from '../schema.ts';
 
 export interface Delivered {
@@ -45,7 +46,7 @@ export function createDispatchStore(db: Kysely<Database>): DispatchStore {
 
     async markDelivered(deliveries, now) {
       if (deliveries.length === 0) return;
-      await sql`select mark_dispatches(${JSON.stringify(deliveries)}::jsonb, ${now}::timestamptz)`.execute(db);
+      await callFunction(db, 'mark_dispatches', JSON.stringify(deliveries), now);
     },
 
     async postpone(id, error, dueAt) {
@@ -71,9 +72,7 @@ export function createDispatchStore(db: Kysely<Database>): DispatchStore {
 
 async function takeDue(db: Kysely<Database>, { limit, now, leaseMs }: TakeRequest): Promise<DispatchItem[]> {
   const leaseUntil = new Date(now.getTime() + leaseMs);
-  const { rows } = await sql<DueRow>`
-    select id, tenant_id, operation_id, workflow_id, workflow_type, task_queue, verb, name, payload, priority, attempts
-    from take_due_dispatches(${limit}, ${now}::timestamptz, ${leaseUntil}::timestamptz)`.execute(db);
+  const rows = await callFunction<DueRow>(db, 'take_due_dispatches', limit, now, leaseUntil);
   return rows.map(toItem);
 }
 

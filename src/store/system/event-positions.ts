@@ -1,4 +1,5 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import { callFunction } from '../database.ts';
 import type { Database } from '../schema.ts';
 
 export interface EventPositionsStore {
@@ -13,8 +14,8 @@ export interface EventPositionsStore {
 export function createEventPositionsStore(db: Kysely<Database>): EventPositionsStore {
   return {
     async assign(limit) {
-      const { rows } = await sql<{ count: number }>`select assign_event_positions(${limit}) as count`.execute(db);
-      return rows[0]?.count ?? 0;
+      const [row] = await callFunction<{ assign_event_positions: number }>(db, 'assign_event_positions', limit);
+      return row?.assign_event_positions ?? 0;
     },
   };
 }
