@@ -147,8 +147,11 @@ export function bareAddress(entry: string): string {
   return (/<([^<>]+)>\s*$/.exec(entry)?.[1] ?? entry).trim();
 }
 
+/** Made once: making a schema costs more than checking with it. */
+const BareAddress = z.email().max(254);
+
 function isOneAddress(entry: string): boolean {
-  return z.email().max(254).safeParse(bareAddress(entry)).success && !/[,;]/.test(entry.replace(/"[^"]*"/, ''));
+  return BareAddress.safeParse(bareAddress(entry)).success && !/[,;]/.test(entry.replace(/"[^"]*"/, ''));
 }
 
 export const Email = z
