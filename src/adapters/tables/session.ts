@@ -39,6 +39,8 @@ export class Session implements AsyncDisposable {
     const session = new Session(folder, instance, connection);
     await connection.run(`SET allowed_directories = [${quoted(`${folder}/`)}]`);
     await connection.run(`SET TimeZone = 'UTC'`);
+    // Else each of the threads that took a turn keeps what it has freed, as much as a chunk takes, for as long as the process lives.
+    await connection.run('SET allocator_background_threads = true');
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
     return session;
