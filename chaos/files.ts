@@ -34,6 +34,8 @@ const StoredFile = z.object({ state: z.string(), sha256: z.string().optional(), 
 export const filesChaos: ChaosFeature = {
   name: 'files',
   targets: ['app', 'work', 'stall', 'postgres', 'supervisor', 'temporal'],
+  // Only then does another process go on with an upload.
+  mustFall: 'app',
   smoke: { count: 2, kills: 2 },
   // Uploads are few and long, so none can be put aside for it.
   blackoutPosts: 0,

@@ -170,14 +170,24 @@ describe('a plan', () => {
 
   test('is repeated by its seed, and by no other', () => {
     const size = { seed: 3, count: 1000, kills: 25 };
-    assert.deepEqual(planStrikes(size, targets), planStrikes(size, targets));
-    assert.notDeepEqual(planStrikes(size, targets), planStrikes({ ...size, seed: 4 }, targets));
+    assert.deepEqual(planStrikes(size, { targets }), planStrikes(size, { targets }));
+    assert.notDeepEqual(planStrikes(size, { targets }), planStrikes({ ...size, seed: 4 }, { targets }));
     assert.deepEqual(planMails(3, 50), planMails(3, 50));
     assert.notDeepEqual(planMails(3, 50), planMails(4, 50));
   });
 
+  test('lets fall who must, however short the run, and changes nothing else', () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const short = { seed, count: 2, kills: 2 };
+      const [dealt, wanted] = [planStrikes(short, { targets }), planStrikes(short, { targets, mustFall: 'app' })];
+      assert.ok(wanted.some(({ target }) => target === 'app'));
+      if (dealt.some(({ target }) => target === 'app')) assert.deepEqual(wanted, dealt);
+      else assert.equal(wanted.filter(({ target }, index) => target === dealt[index]?.target).length, 1);
+    }
+  });
+
   test('deals every target as often as every other', () => {
-    const strikes = planStrikes({ seed: 1, count: 1000, kills: 25 }, targets);
+    const strikes = planStrikes({ seed: 1, count: 1000, kills: 25 }, { targets });
     assert.deepEqual(
       targets.map((target) => strikes.filter((strike) => strike.target === target).length),
       [5, 5, 5, 5, 5],

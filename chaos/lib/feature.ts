@@ -11,6 +11,8 @@ export interface ChaosFeature {
   readonly blackoutPosts?: number;
   /** Every process that it uses, and the supervisor: the deck. */
   readonly targets: readonly Target[];
+  /** Without its fall a run would not touch what the feature promises. */
+  readonly mustFall?: Target;
   /** Starts the outside parties, in this process, which is never killed while judged. */
   open(run: FeatureRun): Promise<FeatureWorld>;
 }

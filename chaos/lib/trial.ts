@@ -38,7 +38,7 @@ export async function runTrial(trial: Trial): Promise<RunResult> {
     await using world = await feature.open({ ...size, folder });
     await using product = await Product.start({ tree: trial.tree, folder, environment: world.environment });
     await world.prepare?.(product);
-    const strikes = planStrikes(size, feature.targets);
+    const strikes = planStrikes(size, feature);
     say(`${feature.name}, seed ${size.seed}: ${size.count} operations, ${strikes.map(({ target }) => target).join(' ')}`);
     const load = new Load(product, world);
     trial.signal.addEventListener('abort', () => load.giveUp());
