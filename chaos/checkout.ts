@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChaosFeature, FeatureRun, FeatureWorld } from './lib/feature.ts';
 import { Ledger } from './lib/ledger.ts';
+import { Load } from './lib/load.ts';
 import type { Product } from './lib/product.ts';
 import { collectEvidence } from './checkout/evidence.ts';
 import { paidOrders } from './checkout/journal.ts';
 import { judgeCheckout } from './checkout/judge.ts';
 import { liveBuyer, liveCrowd } from './checkout/life.ts';
-import { planBuyers, planCrowd, shelf } from './checkout/plan.ts';
+import { planAfterwards, planBuyers, planCrowd, shelf } from './checkout/plan.ts';
 import type { Buyer } from './checkout/plan.ts';
 import { ReturnNews } from './checkout/return-news.ts';
 import { startTwinProcess } from './checkout/twin.ts';
@@ -34,26 +35,37 @@ const REQUEST_FAULTS = [
   { kind: 'bad_gateway', share: 0.02 },
   { kind: 'bad_gateway_after', share: 0.01 },
 ];
+/** When nothing is killed any more: each refund is made, and its answer lost. */
+const LAST_REQUEST_FAULTS = [{ kind: 'reply_lost', share: 1, route: 'POST /v1/refunds', attempts: 1 }];
+/** How long each part of the second act may take; what has not ended by then is wrong. */
+const PART_MS = 45_000;
 const WEBHOOK_FAULTS = { dropped: 0.1, doubled: 0.15, reordered: 0.25, late: 0.05 };
 const LATE_MS = 5_000;
 
 /** Buyers over HTTP, a payment provider and a mail server of our own that fail as real ones do and keep journals. */
-export const checkoutChaos: ChaosFeature = checkout('checkout', WEBHOOK_FAULTS);
+export const checkoutChaos: ChaosFeature = checkout('checkout', { webhooks: WEBHOOK_FAULTS, lastWebhooks: {} });
 
-/** The same, with `webhooks` that never come: everything must come right all the same. */
-export function checkout(name: string, webhooks: object): ChaosFeature {
+/** What becomes of webhooks while processes are killed, and when none is any more. */
+interface Hearing {
+  readonly webhooks: object;
+  readonly lastWebhooks: object;
+}
+
+/** The same, heard in another way: everything must come right all the same. */
+export function checkout(name: string, hearing: Hearing): ChaosFeature {
   return {
     name,
     targets: ['app', 'postgres', 'temporal', 'supervisor', 'stall'],
     smoke: { count: 30, kills: 3, blackoutPosts: 8 },
-    open: (run) => open(run, webhooks),
+    open: (run) => open(run, hearing),
   };
 }
 
-async function open({ seed, count, folder }: FeatureRun, webhooks: object): Promise<FeatureWorld> {
+async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhooks }: Hearing): Promise<FeatureWorld> {
   const planned = planBuyers(seed, count);
   const crowd = planCrowd(count);
-  const buyers = [...planned, ...crowd];
+  const afterwards = planAfterwards(planned.length + crowd.length);
+  const buyers: Buyer[] = [...planned, ...crowd];
   /** In the midst of the run, among the strikes. */
   const crowdComesWith = Math.floor(count / 3);
   const mailFile = join(folder, 'mails.jsonl');
@@ -62,7 +74,9 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
   const twin = await startTwinProcess(join(folder, 'provider'));
   const watch = watchProvider(twin);
   const crowdOrders = new Set<string>();
-  return {
+  const setFaults = (requests: readonly object[], told: object): Promise<void> =>
+    twin.setFaults({ seed: String(seed), requests, webhooks: told, lateMs: LATE_MS });
+  const world: FeatureWorld = {
     environment: {
       STRIPE_API_KEY: twin.keys.secret,
       STRIPE_PUBLISHABLE_KEY: twin.keys.publishable,
@@ -83,7 +97,7 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
       await openShop(product, shelf(buyers));
       watch.whenReturnIsTold(() => forgetReturn(product));
       // Last, since it would hit the calls above.
-      await twin.setFaults({ seed: String(seed), requests: REQUEST_FAULTS, webhooks, lateMs: LATE_MS });
+      await setFaults(REQUEST_FAULTS, webhooks);
     },
     async live(ordinal, load, onAcknowledged) {
       const buyer: Buyer | undefined = planned[ordinal];
@@ -94,6 +108,16 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
         liveBuyer(buyer, client),
         liveCrowd(beside, { ...client, onAcknowledged: () => undefined, onOrder: (id) => crowdOrders.add(id) }),
       ]);
+    },
+    async secondAct(product, say) {
+      const { many, last } = afterwards;
+      buyers.push(...many, last);
+      await setFaults(LAST_REQUEST_FAULTS, lastWebhooks);
+      await liveAll(many, new Load(product, world), ledger);
+      watch.whenReturnIsTold(() => forgetReturn(product));
+      await liveAll([last], new Load(product, world), ledger);
+      await product.ready();
+      say(`second act: ${many.length + 1} more buyers`);
     },
     async judge(product) {
       const providerEntries = await twin.audit(0);
@@ -106,6 +130,16 @@ async function open({ seed, count, folder }: FeatureRun, webhooks: object): Prom
       await ledger[Symbol.asyncDispose]();
     },
   };
+  return world;
+}
+
+/** Buyers beside the loop. What they were not told by the end of their time, the judge finds. */
+async function liveAll(buyers: readonly Buyer[], load: Load, ledger: Ledger): Promise<void> {
+  const timer = setTimeout(() => load.giveUp(), PART_MS);
+  const lives = await Promise.allSettled(buyers.map((buyer) => liveBuyer(buyer, { load, ledger, onAcknowledged: () => undefined })));
+  clearTimeout(timer);
+  const broken = lives.find((life) => life.status === 'rejected');
+  if (broken !== undefined && !load.isGivenUp) throw broken.reason;
 }
 
 async function openShop(product: Product, stocks: ReadonlyMap<string, number>): Promise<void> {

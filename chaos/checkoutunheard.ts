@@ -1,4 +1,4 @@
 import { checkout } from './checkout.ts';
 
 /** Checkout without a single webhook: all of them are dropped. */
-export const checkoutunheardChaos = checkout('checkoutunheard', { dropped: 1 });
+export const checkoutunheardChaos = checkout('checkoutunheard', { webhooks: { dropped: 1 }, lastWebhooks: { dropped: 1 } });

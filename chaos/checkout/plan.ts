@@ -56,6 +56,10 @@ const OPT_OUT_SHARE = 0.75;
 const OPT_OUT_FROM_MS = 4_500;
 const OPT_OUT_SPAN_MS = 2_000;
 
+const LATE_LEAVERS = 8;
+const LATE_REFUNDS = 4;
+const LATE_CARDS = 16;
+
 const MIX: readonly (readonly [Behaviour, number])[] = [
   ['card', 0.24],
   ['refund_fails', 0.1],
@@ -104,6 +108,32 @@ export function planCrowd(count: number): readonly Buyer[] {
     wantsReminders: false,
     optsOutAfterMs: undefined,
   }));
+}
+
+/**
+ * Who comes when all others have left, and nothing is killed any more: what depends on a moment is met in quiet. Some take their agreement
+ * back just when the first reminder is on its way, some are given money back by a call whose answer is lost, some pay with webhooks that
+ * come at once. The last one's refund comes back, and the app is killed upon that.
+ */
+export function planAfterwards(firstOrdinal: number): { readonly many: readonly Buyer[]; readonly last: Buyer } {
+  const planned = [
+    ...Array.from({ length: LATE_LEAVERS }, (_, index): Partial<Buyer> => ({ optsOutAfterMs: 5_200 + 100 * index, behaviour: 'leaves' })),
+    ...Array.from({ length: LATE_REFUNDS }, (): Partial<Buyer> => ({ refunds: [0.3], behaviour: 'card' })),
+    ...Array.from({ length: LATE_CARDS }, (): Partial<Buyer> => ({ behaviour: 'card' })),
+    { refunds: [1], behaviour: 'refund_fails' } as const,
+  ];
+  const buyers = planned.map(({ behaviour = 'card', ...more }, index): Buyer => {
+    const ordinal = firstOrdinal + index;
+    const [currency, sku] = [CURRENCIES[index % CURRENCIES.length] ?? 'EUR', SKUS[index % SKUS.length] ?? SKUS[0]];
+    return {
+      ...{ ordinal, behaviour, email: `m${ordinal}-0@chaos.example`, currency, sku, quantity: 1, methods: METHODS[behaviour] },
+      ...{ isDouble: false, refunds: [], wantsReminders: behaviour === 'leaves', optsOutAfterMs: undefined },
+      ...more,
+    };
+  });
+  const [last, ...many] = buyers.toReversed();
+  if (last === undefined) throw new Error('There is always one.');
+  return { many: many.toReversed(), last };
 }
 
 /** Pieces of each product that the shop begins with. */
