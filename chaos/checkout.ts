@@ -35,8 +35,11 @@ const REQUEST_FAULTS = [
   { kind: 'bad_gateway', share: 0.02 },
   { kind: 'bad_gateway_after', share: 0.01 },
 ];
-/** When nothing is killed any more: each refund is made, and its answer lost. */
-const LAST_REQUEST_FAULTS = [{ kind: 'reply_lost', share: 1, route: 'POST /v1/refunds', attempts: 1 }];
+/** When nothing is killed any more: half of the refunds are made and nobody is told, the others are to be asked for again. */
+const LAST_REQUEST_FAULTS = [
+  { kind: 'reply_lost', share: 0.5, route: 'POST /v1/refunds', attempts: 2 },
+  { kind: 'rate_limited', share: 0.5, route: 'POST /v1/refunds' },
+];
 /** How long each part of the second act may take; what has not ended by then is wrong. */
 const PART_MS = 45_000;
 const WEBHOOK_FAULTS = { dropped: 0.1, doubled: 0.15, reordered: 0.25, late: 0.05 };
@@ -112,9 +115,21 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
     async secondAct(product, say) {
       const { many, last } = afterwards;
       buyers.push(...many, last);
-      await setFaults(LAST_REQUEST_FAULTS, lastWebhooks);
-      await liveAll(many, new Load(product, world), ledger);
-      watch.whenReturnIsTold(() => forgetReturn(product));
+      const isRefunded = ({ refunds }: Buyer): boolean => refunds.length > 0;
+      await setFaults([], lastWebhooks);
+      await liveAll(
+        many.filter((buyer) => !isRefunded(buyer)),
+        new Load(product, world),
+        ledger,
+      );
+      // Nobody tells of these refunds: whoever made them must find them.
+      await setFaults(LAST_REQUEST_FAULTS, { dropped: 1 });
+      await liveAll(many.filter(isRefunded), new Load(product, world), ledger);
+      await setFaults([], lastWebhooks);
+      watch.whenReturnIsTold(() => {
+        forgetReturn(product);
+        say('app killed upon the news of a refund that came back');
+      });
       await liveAll([last], new Load(product, world), ledger);
       await product.ready();
       say(`second act: ${many.length + 1} more buyers`);

@@ -57,7 +57,7 @@ const OPT_OUT_FROM_MS = 4_500;
 const OPT_OUT_SPAN_MS = 2_000;
 
 const LATE_LEAVERS = 8;
-const LATE_REFUNDS = 4;
+const LATE_REFUNDS = 8;
 const LATE_CARDS = 16;
 
 const MIX: readonly (readonly [Behaviour, number])[] = [
@@ -112,7 +112,7 @@ export function planCrowd(count: number): readonly Buyer[] {
 
 /**
  * Who comes when all others have left, and nothing is killed any more: what depends on a moment is met in quiet. Some take their agreement
- * back just when the first reminder is on its way, some are given money back by a call whose answer is lost, some pay with webhooks that
+ * back just when the first reminder is on its way, some are given money back by a call that goes wrong at first, some pay with webhooks that
  * come at once. The last one's refund comes back, and the app is killed upon that.
  */
 export function planAfterwards(firstOrdinal: number): { readonly many: readonly Buyer[]; readonly last: Buyer } {
