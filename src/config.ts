@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { FEATURES } from './contracts/features.ts';
-import { overlaps, type SourceRule } from './contracts/files/source.ts';
-import { parseS3Location } from './contracts/s3-location.ts';
-import { describeSettings, settingsSchema } from './settings.ts';
-import type { SettingNotes } from './setting-types.ts';
+import type { SourceRule } from './contracts/files/source.ts';
+import { problemsTogether } from './settings-together.ts';
+import { notesOf, settingsSchema } from './settings.ts';
 import type { Settings } from './settings.ts';
 
 /** Environment variables as they came; values may be secret, so they are never logged. */
@@ -250,12 +249,12 @@ function parse(environment: Environment, required: readonly (keyof Settings)[]):
   // An empty value, as in `PORT=` of a copied .env.example, means unset.
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''));
   const result = settingsSchema.safeParse(given);
-  const problems = required.filter((name) => given[name] === undefined).map((name) => `${name} is not set (${describe(name).description})`);
-  if (result.success) problems.push(...paymentProblems(result.data), ...sourceProblems(result.data));
+  const problems = required.filter((name) => given[name] === undefined).map((name) => `${name} is not set (${notesOf(name).description})`);
+  if (result.success) problems.push(...problemsTogether(result.data));
   if (result.success && problems.length === 0) return result.data;
   for (const issue of result.error?.issues ?? []) {
     const name = String(issue.path[0]);
-    const shown = describe(name).secret ? 'its value' : JSON.stringify(given[name]);
+    const shown = notesOf(name).secret ? 'its value' : JSON.stringify(given[name]);
     problems.push(`${name}: ${shown} ${issue.message}`);
   }
   const title = problems.length === 1 ? 'One setting is wrong:' : `${problems.length} settings are wrong:`;
@@ -272,43 +271,4 @@ function stripeAccount(set: Settings): StripeAccount | undefined {
     ...(set.STRIPE_URL === undefined ? {} : { simulatorUrl: set.STRIPE_URL }),
     allowsLivePayments: set.ALLOW_LIVE_PAYMENTS ?? false,
   };
-}
-
-/** Settings of payments that are right one by one and wrong together. */
-function paymentProblems(set: Settings): readonly string[] {
-  const { STRIPE_API_KEY: secretKey, STRIPE_PUBLISHABLE_KEY: publishableKey } = set;
-  if (secretKey === undefined) return [];
-  const mode = secretKey.includes('_live_') ? 'live' : 'test';
-  const lacks = (['STRIPE_PUBLISHABLE_KEY', 'STRIPE_WEBHOOK_SECRETS'] as const).filter((name) => set[name] === undefined);
-  const isOtherMode = publishableKey !== undefined && !publishableKey.startsWith(`pk_${mode}_`);
-  return [
-    ...lacks.map((name) => `${name} is not set, which STRIPE_API_KEY needs (${describe(name).description})`),
-    ...(isOtherMode
-      ? [`STRIPE_PUBLISHABLE_KEY: ${JSON.stringify(publishableKey)} must begin with pk_${mode}_, as STRIPE_API_KEY is a ${mode} key`]
-      : []),
-    ...(mode === 'live' && set.ALLOW_LIVE_PAYMENTS !== true
-      ? ['STRIPE_API_KEY: its value is a live key, which takes real money. Use a test key, or set ALLOW_LIVE_PAYMENTS=1']
-      : []),
-    ...(mode === 'live' && set.STRIPE_URL !== undefined ? ['STRIPE_URL: must not be set together with a live key'] : []),
-  ];
-}
-
-/** What the product keeps must not be named by anybody: not even the files of the same tenant, which have their own ways in and out. */
-function sourceProblems({ STORAGE_URL: storageUrl, FILE_SOURCES: sources = [] }: Settings): readonly string[] {
-  if (storageUrl?.startsWith('s3:') !== true || sources.length === 0) return [];
-  let storage;
-  try {
-    storage = parseS3Location(storageUrl);
-  } catch {
-    // Told of by whoever opens it.
-    return [];
-  }
-  const isOpen = sources.some((rule) => overlaps(rule, storage));
-  return isOpen ? ['FILE_SOURCES: opens what STORAGE_URL keeps; give the storage a bucket or a folder of its own'] : [];
-}
-
-function describe(name: string): SettingNotes {
-  const found = describeSettings().find(([candidate]) => candidate === name)?.[1];
-  if (found === undefined) throw new Error(`There is no setting ${name}.`);
-  return found;
 }

@@ -234,3 +234,10 @@ export function describeSettings(): readonly (readonly [name: string, notes: Set
     return [name, about];
   });
 }
+
+/** The notes of one setting. */
+export function notesOf(name: string): SettingNotes {
+  const found = describeSettings().find(([candidate]) => candidate === name)?.[1];
+  if (found === undefined) throw new Error(`There is no setting ${name}.`);
+  return found;
+}

@@ -10,7 +10,7 @@ export function writeCursor(parts: readonly string[]): string {
 }
 
 /** `limit` and `cursor` of a list. The example is taken as it stands and leaves nothing out: the reference page fills it in. */
-export function pageQuery(beforeAll: readonly string[]) {
+function pageQuery(beforeAll: readonly string[]) {
   return {
     limit: z.coerce
       .number()
@@ -28,10 +28,13 @@ export function pageQuery(beforeAll: readonly string[]) {
   } as const;
 }
 
-const AFTER_ALL_TIME = '2999-12-31T23:59:59.999Z';
-/** Of lists by time, newest first, of rows with a UUID; and of keys and the like. */
-export const PageQuery = pageQuery([AFTER_ALL_TIME, 'ffffffff-ffff-7fff-bfff-ffffffffffff']);
-export const KeyPageQuery = pageQuery([AFTER_ALL_TIME, 'zzzzzzzz']);
+/** Of lists by time, newest first, of rows that have such ids. */
+export function timePageQuery(lastId: string) {
+  return pageQuery(['2999-12-31T23:59:59.999Z', lastId]);
+}
+
+export const PageQuery = timePageQuery('ffffffff-ffff-7fff-bfff-ffffffffffff');
+export const KeyPageQuery = timePageQuery('zzzzzzzz');
 /** Of lists by an id that the client gave. */
 export const IdPageQuery = pageQuery(['0']);
 

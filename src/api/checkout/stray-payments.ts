@@ -1,7 +1,7 @@
 import { StrayPaymentPage } from '../../contracts/checkout/stray-payments.ts';
 import * as z from 'zod';
 import { KINDS } from '../../contracts/kinds.ts';
-import { pageQuery } from '../../contracts/routes.ts';
+import { timePageQuery } from '../../contracts/routes.ts';
 import type { StrayPaymentRow } from '../../store/checkout/stray-payments.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { readTimeCursor, timePage } from '../lib/pages.ts';
@@ -28,7 +28,7 @@ export function strayPaymentRoutes(ctx: ApiContext): Route[] {
         'nothing any more leaves the list.',
       tag: 'Checkout',
       feature: 'checkout',
-      query: z.object(pageQuery(['2999-12-31T23:59:59.999Z', 'pi_z'])),
+      query: z.object(timePageQuery('pi_z')),
       responses: {
         200: { description: 'One page.', schema: StrayPaymentPage, example: { data: [EXAMPLE], hasMore: false, nextCursor: null } },
       },
