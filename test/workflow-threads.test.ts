@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { CallCount, CALLS_BYTES } from '../src/temporal/sandbox-calls.ts';
+import { dataConverter } from '../src/temporal/data-converter.ts';
 import { eventually } from './support/eventually.ts';
 import { type Ground, useGround } from './support/ground.ts';
 
@@ -23,7 +24,7 @@ const started: ChildProcess[] = [];
 before(async () => {
   ground = await useGround();
   connection = await Connection.connect({ address: ground.temporalAddress });
-  client = new Client({ connection, namespace: ground.namespace });
+  client = new Client({ connection, namespace: ground.namespace, dataConverter });
 });
 after(async () => {
   for (const child of started) child.kill('SIGKILL');

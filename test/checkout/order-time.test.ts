@@ -10,6 +10,7 @@ import type { CartLook, CartRef } from '../../src/contracts/pure/carts.ts';
 import type { OrderView } from '../../src/contracts/pure/checkout.ts';
 import type { OperationRef, Outcome } from '../../src/contracts/pure/operations.ts';
 import { TASK_QUEUES } from '../../src/contracts/pure/task-queues.ts';
+import { dataConverter } from '../../src/temporal/data-converter.ts';
 import { useBundle } from '../support/ground.ts';
 import { quietTemporal } from '../support/quiet-temporal.ts';
 import { useSkippedTime } from '../support/skipped-time.ts';
@@ -105,11 +106,12 @@ async function execute(kind: 'order' | 'refund', activities: { readonly core: ob
   const [core, payments] = await Promise.all([
     Worker.create({
       connection,
+      dataConverter,
       taskQueue: TASK_QUEUES.core,
       workflowBundle: { codePath: await useBundle() },
       activities: activities.core,
     }),
-    Worker.create({ connection, taskQueue: TASK_QUEUES.payments, activities: activities.payments }),
+    Worker.create({ connection, dataConverter, taskQueue: TASK_QUEUES.payments, activities: activities.payments }),
   ]);
   stories += 1;
   const workflowId = `${kind}:shop:story-${stories}`;
@@ -214,6 +216,7 @@ describe('the workflow of a cart', () => {
     const codePath = await useBundle();
     const worker = await Worker.create({
       connection,
+      dataConverter,
       taskQueue: TASK_QUEUES.core,
       workflowBundle: { codePath },
       activities: { lookAtCart },

@@ -15,6 +15,7 @@ import { cartWorkflowId } from '../../src/contracts/pure/ids.ts';
 import { TASK_QUEUES } from '../../src/contracts/pure/task-queues.ts';
 import { type Databases, openDatabases, withTenant } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
+import { dataConverter } from '../../src/temporal/data-converter.ts';
 import { useBundle, useDatabase } from '../support/ground.ts';
 import { quietTemporal } from '../support/quiet-temporal.ts';
 import { useSkippedTime } from '../support/skipped-time.ts';
@@ -154,7 +155,7 @@ async function keep(
   };
   const connection = environment.nativeConnection;
   const codePath = await useBundle();
-  const worker = await Worker.create({ connection, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath }, activities });
+  const worker = await Worker.create({ connection, dataConverter, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath }, activities });
   const { why } = await worker.runUntil(
     environment.client.workflow.execute<(ref: CartRef) => Promise<{ readonly why: string }>>('cart', {
       workflowId: cartWorkflowId(ref),

@@ -7,6 +7,7 @@ import type { OperationActivities } from '../../src/activities/operations.ts';
 import type { EmailProgress } from '../../src/contracts/pure/email.ts';
 import type { OperationRef, Outcome } from '../../src/contracts/pure/operations.ts';
 import { TASK_QUEUES } from '../../src/contracts/pure/task-queues.ts';
+import { dataConverter } from '../../src/temporal/data-converter.ts';
 import { useBundle } from '../support/ground.ts';
 import { quietTemporal } from '../support/quiet-temporal.ts';
 import { useSkippedTime } from '../support/skipped-time.ts';
@@ -75,8 +76,8 @@ async function runMail(server: Server): Promise<Diary & { readonly outcome: Outc
   const activities = fakeActivities(diary, server);
   const connection = environment.nativeConnection;
   const [core, mail] = await Promise.all([
-    Worker.create({ connection, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath: await useBundle() }, activities }),
-    Worker.create({ connection, taskQueue: TASK_QUEUES.mail, activities }),
+    Worker.create({ connection, dataConverter, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath: await useBundle() }, activities }),
+    Worker.create({ connection, dataConverter, taskQueue: TASK_QUEUES.mail, activities }),
   ]);
   const execute = () =>
     environment.client.workflow.execute<(ref: OperationRef) => Promise<Outcome>>('email', {

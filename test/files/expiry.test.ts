@@ -19,6 +19,7 @@ import { type FileRef, uploadWorkflowId } from '../../src/contracts/pure/files.t
 import { TASK_QUEUES } from '../../src/contracts/pure/task-queues.ts';
 import { type Databases, openDatabases } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
+import { dataConverter } from '../../src/temporal/data-converter.ts';
 import { useBundle, useDatabase } from '../support/ground.ts';
 import { quietTemporal } from '../support/quiet-temporal.ts';
 import { useSkippedTime } from '../support/skipped-time.ts';
@@ -100,8 +101,8 @@ async function keep(file: FileRef, meanwhile: () => Promise<void> = async () => 
   const storing = createFileStoring({ store, storage, findBytes: createFindBytes({ storage, sources }), slots: createSlots(1) });
   const connection = environment.nativeConnection;
   const workflowBundle = { codePath: await useBundle() };
-  const worker = await Worker.create({ connection, taskQueue: TASK_QUEUES.core, workflowBundle, activities: { ...core } });
-  const files = await Worker.create({ connection, taskQueue: TASK_QUEUES.files, activities: { ...storing } });
+  const worker = await Worker.create({ connection, dataConverter, taskQueue: TASK_QUEUES.core, workflowBundle, activities: { ...core } });
+  const files = await Worker.create({ connection, dataConverter, taskQueue: TASK_QUEUES.files, activities: { ...storing } });
   return files.runUntil(
     worker.runUntil(async () => {
       const handle = await environment.client.workflow.start('upload', {

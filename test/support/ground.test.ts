@@ -6,6 +6,7 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 import { NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { SEARCH_ATTRIBUTES } from '../../src/contracts/pure/search-attributes.ts';
+import { dataConverter } from '../../src/temporal/data-converter.ts';
 import { bundleWorkflows } from './bundle.ts';
 import { eventually } from './eventually.ts';
 import { useGround } from './ground.ts';
@@ -42,10 +43,11 @@ describe('the ground of the tests', () => {
       await connection.close();
       await nativeConnection.close();
     });
-    const client = new Client({ connection, namespace: ground.namespace });
+    const client = new Client({ connection, namespace: ground.namespace, dataConverter });
     const worker = await Worker.create({
       connection: nativeConnection,
       namespace: ground.namespace,
+      dataConverter,
       taskQueue: TASK_QUEUE,
       workflowBundle: { code },
     });
@@ -67,6 +69,7 @@ describe('the ground of the tests', () => {
     after(() => environment.teardown());
     const worker = await Worker.create({
       connection: environment.nativeConnection,
+      dataConverter,
       taskQueue: TASK_QUEUE,
       workflowBundle: { code },
     });

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import type { Product } from './product.ts';
+import { dataConverter } from '../../src/temporal/data-converter.ts';
 
 /** A place where nothing personal may turn up, and all that it holds as text. */
 export interface Sink {
@@ -13,7 +14,7 @@ export interface Sink {
 export async function historySinks({ endpoints }: Product): Promise<Sink[]> {
   const connection = await Connection.connect({ address: endpoints['temporal'] ?? '' });
   try {
-    const client = new Client({ connection, namespace: endpoints['temporalNamespace'] ?? '' });
+    const client = new Client({ connection, namespace: endpoints['temporalNamespace'] ?? '', dataConverter });
     const sinks: Sink[] = [];
     for await (const { workflowId, runId } of client.workflow.list({})) {
       const handle = client.workflow.getHandle(workflowId, runId);

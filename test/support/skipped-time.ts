@@ -1,6 +1,7 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { useTestServer } from './ground.ts';
 import { addSearchAttributes } from './servers.ts';
+import { dataConverter } from '../../src/temporal/data-converter.ts';
 
 const NAMESPACE = 'default';
 
@@ -15,6 +16,7 @@ export async function useSkippedTime(): Promise<TestWorkflowEnvironment> {
     server: { type: 'existing' },
     address,
     namespace: NAMESPACE,
+    client: { dataConverter },
     supportsTimeSkipping: true,
   });
   await addSearchAttributes(environment.connection, NAMESPACE);
