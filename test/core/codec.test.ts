@@ -40,6 +40,8 @@ describe('the codec of payloads', () => {
     assert.ok(await handle.query('status'));
     await handle.signal('advance', { actor: 'a test' });
     await fixture.reaches(row.id, 'succeeded');
+    // The row is closed a moment before the workflow is.
+    await handle.result();
     const history = await handle.fetchHistory();
     const found = payloadsIn(history);
     const sealed = found.filter(({ encoding }) => encoding === SEALED).map(({ path }) => path);
