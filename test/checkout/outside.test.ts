@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import pg from 'pg';
 import Stripe from 'stripe';
+import type { StrayPayment } from '../../src/contracts/checkout/stray-payments.ts';
 import { placeOf } from '../adapters/payments-account.suite.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
@@ -37,6 +38,42 @@ async function providerNet(): Promise<number> {
   return data.reduce((sum, { net }) => sum + net, 0);
 }
 
+/** What the provider said, as it is kept; one connection for all who look. */
+async function inbox(): Promise<pg.Client> {
+  if (owner !== undefined) return owner;
+  owner = new pg.Client({ connectionString: shop.core().ground.ownerUrl });
+  await owner.connect();
+  return owner;
+}
+
+interface ByHand {
+  readonly amount: number;
+  readonly currency: string;
+  readonly metadata: Stripe.MetadataParam;
+}
+
+/** A payment that nobody here makes. */
+async function take(payment: ByHand): Promise<string> {
+  const { id } = await dashboard().paymentIntents.create({ ...payment, automatic_payment_methods: { enabled: true } });
+  await dashboard().paymentIntents.confirm(id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
+  return id;
+}
+
+/** A payment of 25 EUR with our marks, for an order of this name. */
+async function takeUnder(orderId: string): Promise<string> {
+  const { metadata } = await dashboard().paymentIntents.retrieve((await paid()).intentId);
+  return take({ amount: 2500, currency: 'eur', metadata: { ...metadata, nightshift_order: orderId } });
+}
+
+async function strays(): Promise<readonly StrayPayment[]> {
+  return (await shop.call('GET', '/v1/stray-payments')).body.data;
+}
+
+/** How it is listed, once all that it took is seen. */
+function strayOf(intentId: string): Promise<StrayPayment> {
+  return eventually(async () => (await strays()).find(({ id, receivedAmount }) => id === intentId && receivedAmount === 2500), WAIT);
+}
+
 describe('somebody at the provider’s own page', () => {
   test('gives a part back: the order and the books show it, and what is left is less', async () => {
     const { id, intentId } = await paid();
@@ -50,25 +87,41 @@ describe('somebody at the provider’s own page', () => {
     assert.equal(await shop.balance('customer_receivable'), 0);
   });
 
+  test('writes a key of his own on a refund: it is booked as any that was made there', async () => {
+    const { id, intentId } = await paid();
+    const { metadata } = await dashboard().paymentIntents.retrieve(intentId);
+    await dashboard().refunds.create({
+      payment_intent: intentId,
+      amount: 300,
+      metadata: { ...metadata, nightshift_key: 'by-hand/refund#1' },
+    });
+    await soon(async () => assert.equal((await shop.call('GET', `/v1/orders/${id}`)).body.refundedAmount, 300));
+  });
+
   test('takes a second payment under an order’s name: it does not take the place of the first, and a person is told', async () => {
     const { id, intentId } = await paid();
     const first = await dashboard().paymentIntents.retrieve(intentId);
-    const second = await dashboard().paymentIntents.create({
-      amount: 1990,
-      currency: 'eur',
-      automatic_payment_methods: { enabled: true },
-      metadata: first.metadata,
-    });
-    await dashboard().paymentIntents.confirm(second.id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
+    const second = await take({ amount: 1990, currency: 'eur', metadata: first.metadata });
     await eventually(async () => (await shop.call('GET', `/v1/orders/${id}`)).body.stuck?.reason === 'second_payment', WAIT);
     const row = await shop.core().deps.store.checkout.orders.get(shop.tenant().id, id);
     assert.deepEqual([row?.intent_id, row?.captured_amount], [intentId, 1990]);
     // Booked a moment after it was found: the provider captures asynchronously.
     await soon(async () => assert.equal(await shop.balance('customer_receivable'), -1990, 'owed to the buyer'));
-    await dashboard().refunds.create({ payment_intent: second.id });
+    await dashboard().refunds.create({ payment_intent: second });
     await soon(async () => assert.equal(await shop.balance('customer_receivable'), 0));
     assert.equal(await shop.balance('provider_clearing'), await providerNet());
     assert.equal((await shop.reaches(id, 'paid')).refundedAmount, 0);
+  });
+
+  test('takes one in another currency: the buyer is owed that currency, and nothing of the order’s', async () => {
+    const { id, intentId } = await paid();
+    const { metadata } = await dashboard().paymentIntents.retrieve(intentId);
+    const second = await take({ amount: 700, currency: 'usd', metadata });
+    await soon(async () => assert.equal(await shop.balance('customer_receivable', 'USD'), -700));
+    assert.equal(await shop.balance('customer_receivable'), 0);
+    assert.notEqual((await shop.call('GET', `/v1/orders/${id}`)).body.stuck, undefined);
+    await dashboard().refunds.create({ payment_intent: second });
+    await soon(async () => assert.equal(await shop.balance('customer_receivable', 'USD'), 0));
   });
 
   test('says what became of a step of ours whose process died: the order ends by it, and is not called unknown', async () => {
@@ -89,43 +142,42 @@ describe('somebody at the provider’s own page', () => {
   });
 
   test('finds nothing done to a payment under our name whose order is not there: it is listed until the money is back', async () => {
-    const { intentId } = await paid();
-    const { metadata } = await dashboard().paymentIntents.retrieve(intentId);
     const orderId = crypto.randomUUID();
-    const made = await dashboard().paymentIntents.create({
-      amount: 2500,
-      currency: 'eur',
-      automatic_payment_methods: { enabled: true },
-      metadata: { ...metadata, nightshift_order: orderId },
-    });
-    await dashboard().paymentIntents.confirm(made.id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
-    const strays = async () => (await shop.call('GET', '/v1/stray-payments')).body.data;
-    await soon(async () => assert.equal((await strays())[0]?.receivedAmount, 2500));
-    const [stray] = await strays();
-    assert.deepEqual([stray.id, stray.orderId, stray.currency, stray.refundedAmount], [made.id, orderId, 'EUR', 0]);
+    const made = await takeUnder(orderId);
+    const stray = await strayOf(made);
+    assert.deepEqual([stray.orderId, stray.currency, stray.refundedAmount], [orderId, 'EUR', 0]);
     const found = "select actor from audit_entry where action = 'payment.stray.found' and target = $1";
-    assert.deepEqual(await shop.api().sql(shop.tenant().id, found, [`payment/${made.id}`]), [{ actor: 'provider' }]);
+    assert.deepEqual(await shop.api().sql(shop.tenant().id, found, [`payment/${made}`]), [{ actor: 'provider' }]);
     const other = await shop.api().newTenant();
     assert.deepEqual((await shop.api().call('GET', '/v1/stray-payments', { key: other.key })).body.data, []);
-    await dashboard().refunds.create({ payment_intent: made.id });
+    await dashboard().refunds.create({ payment_intent: made });
+    await soon(async () => assert.deepEqual(await strays(), []));
+  });
+
+  test('writes an order’s name that is no id: the payment is listed all the same, and is not looked at for ever', async () => {
+    const made = await takeUnder('ORD-1001');
+    assert.equal((await strayOf(made)).orderId, 'ORD-1001');
+    const hints = 'select outcome from stripe_inbox where intent_id = $1';
+    const settled = await eventually(async () => {
+      const { rows } = await (await inbox()).query<{ outcome: string | null }>(hints, [made]);
+      return rows.length > 0 && rows.every(({ outcome }) => outcome !== null) ? rows : undefined;
+    }, WAIT);
+    assert.ok(settled.every(({ outcome }) => outcome === 'foreign'));
+    await dashboard().refunds.create({ payment_intent: made });
     await soon(async () => assert.deepEqual(await strays(), []));
   });
 
   test('does what he likes with payments that are not ours', async () => {
     const clearing = await shop.balance('provider_clearing');
-    const other = await dashboard().paymentIntents.create({ amount: 777, currency: 'eur', automatic_payment_methods: { enabled: true } });
-    await dashboard().paymentIntents.confirm(other.id, { payment_method: 'pm_card_visa', return_url: 'https://shop.example.com/back' });
-    const { id } = await dashboard().refunds.create({ payment_intent: other.id });
-    const database = new pg.Client({ connectionString: shop.core().ground.ownerUrl });
-    owner = database;
-    await database.connect();
+    const other = await take({ amount: 777, currency: 'eur', metadata: {} });
+    const { id } = await dashboard().refunds.create({ payment_intent: other });
     const text = "select outcome from stripe_inbox where event_id = 'found:' || $1 || ':refund'";
     const settled = await eventually(async () => {
-      const { rows } = await database.query<{ outcome: string | null }>(text, [id]);
+      const { rows } = await (await inbox()).query<{ outcome: string | null }>(text, [id]);
       return rows[0]?.outcome ?? undefined;
     }, WAIT);
     assert.equal(settled, 'foreign');
     assert.equal(await shop.balance('provider_clearing'), clearing);
-    assert.equal((await dashboard().paymentIntents.retrieve(other.id)).status, 'succeeded');
+    assert.equal((await dashboard().paymentIntents.retrieve(other)).status, 'succeeded');
   });
 });

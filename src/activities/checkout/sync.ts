@@ -1,4 +1,5 @@
 import type { Answer, PaymentEvent, PaymentIntent, PaymentPage, Payments, Refund } from '../../adapters/payments.ts';
+import { isOrderId } from '../../contracts/pure/checkout.ts';
 import type { Store } from '../../store/index.ts';
 import type { OrderRow } from '../../store/checkout/merge.ts';
 
@@ -63,7 +64,8 @@ export function createPaymentSync({ store, payments }: { readonly store: Store; 
     if (answer.outcome !== 'found') return missing(answer);
     const { tenantId, orderId } = answer.value.owner;
     const request = { tenantId, orderId, now, tellsWorkflow: true };
-    const known = await makeKnown(request, answer.value);
+    // No row can have an id of another form, and looking for one fails each time.
+    const known = isOrderId(orderId) ? await makeKnown(request, answer.value) : undefined;
     if (known === undefined) {
       await store.checkout.strays.note(answer.value, now);
       return 'foreign';

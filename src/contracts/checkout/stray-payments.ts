@@ -17,5 +17,6 @@ export const StrayPayment = z
     refundedAmount: z.int(),
   })
   .meta({ id: 'StrayPayment' });
+export type StrayPayment = z.infer<typeof StrayPayment>;
 
 export const StrayPaymentPage = pageOf(StrayPayment, 'StrayPaymentPage');

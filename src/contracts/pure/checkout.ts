@@ -38,12 +38,20 @@ export interface OrderView {
 /** Step of the effect by which a refund that was asked for is made; its root is the refund’s own operation. */
 export const REFUND_STEP = 'refund';
 
+/** How the ids of our rows are written. */
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether this can name an order of ours. What a payment says of itself at the provider may have been written by anybody. */
+export function isOrderId(text: string): boolean {
+  return UUID.test(text);
+}
+
 /**
  * Which of our rows a refund at the provider belongs to, as its business key says: one that was asked for, or one that undoes an order; one
- * without a key was made elsewhere.
+ * without a key, or with one that we never give, was made elsewhere.
  */
 export function refundOfKey(key: string): { readonly cause: 'asked'; readonly refundId: string } | { readonly cause: 'undo' | 'outside' } {
-  if (key === '') return { cause: 'outside' };
   const [rootId = '', step = ''] = key.split('/');
+  if (!UUID.test(rootId)) return { cause: 'outside' };
   return step.startsWith(`${REFUND_STEP}#`) ? { cause: 'asked', refundId: rootId } : { cause: 'undo' };
 }

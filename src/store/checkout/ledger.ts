@@ -75,9 +75,9 @@ export function postingsOfRefund(order: OrderRow, refund: SettledRefund): readon
   ];
 }
 
-/** What a payment that is no order’s did to our balance: the buyer is owed what it took, until it is given back. */
-export function postingsOfOther(order: OrderRow, intent: PaymentIntent, refunds: readonly Refund[]): readonly Posting[] {
-  const { currency } = order;
+/** What a payment that is no order’s did to our balance: the buyer is owed what it took, in its own currency, until it is given back. */
+export function postingsOfOther(intent: PaymentIntent, refunds: readonly Refund[]): readonly Posting[] {
+  const { currency } = intent.money;
   const taken = intent.charge?.balance;
   const moved = [
     ...(taken === undefined ? [] : [{ balance: taken, amount: intent.receivedAmount }]),

@@ -101,7 +101,7 @@ export function createPaymentsStore({ db, bridge }: Parts) {
     return withTenant(db, tenantId, async (tx) => {
       const row = await lockOrder(tx, orderId);
       if (row === undefined || row.intent_id === intent.id) return row;
-      await post(tx, row, { postings: postingsOfOther(row, intent, refunds), now });
+      await post(tx, row, { postings: postingsOfOther(intent, refunds), now });
       const isMoney = intent.receivedAmount > 0 || intent.capturableAmount > 0;
       return isMoney ? setStuck(tx, row, { reason: 'second_payment', now }) : row;
     });
