@@ -92,11 +92,20 @@ async function checkOut({ ref: { cartId }, now }: Checkout, standing: Partial<Pa
   return orderId;
 }
 
+interface Try {
+  readonly orderId: string;
+  readonly nth: number;
+  readonly now: Date;
+}
+
 /** What came of a try at paying. */
-async function tried(
-  { orderId, nth, now }: { readonly orderId: string; readonly nth: number; readonly now: Date },
-  standing: Partial<PaymentIntent>,
-): Promise<void> {
+async function tried(about: Try, standing: Partial<PaymentIntent>): Promise<void> {
+  await heard(about, standing);
+  await store.checkout.orders.confirmed({ ...about, tenantId: TENANT }, about.nth);
+}
+
+/** Merges a reading of the payment. */
+async function heard({ orderId, nth, now }: Try, standing: Partial<PaymentIntent>): Promise<void> {
   const at = { tenantId: TENANT, orderId, now };
   const intent: PaymentIntent = {
     ...{
@@ -110,7 +119,6 @@ async function tried(
     ...standing,
   };
   await store.checkout.payments.applyIntent({ ...at, intent, ticket: nth, tellsWorkflow: false });
-  await store.checkout.orders.confirmed(at, nth);
 }
 
 /** The mails of a cart, and how many minutes after the cart was touched each was taken on. */
@@ -119,10 +127,11 @@ async function minutesOf({ ref, now }: Checkout): Promise<readonly (readonly [st
   return rows.map(({ step, claimed_at }) => [step, Math.floor((claimed_at.getTime() - now.getTime()) / 60_000)]);
 }
 
-/** Ends the order of somebody who has not paid when the time is up. */
+/** Ends the order of somebody who has not paid when the time is up, as its workflow does: the payment is taken back first. */
 function abandonAfter({ now }: Checkout, { orderId, minutes }: { readonly orderId: string; readonly minutes: number }) {
   return async (nowMs: number): Promise<void> => {
     if (nowMs < now.getTime() + minutes * 60_000) return;
+    await heard({ orderId, nth: 99, now: new Date(nowMs) }, { status: 'cancelled' });
     await store.checkout.orders.end({ tenantId: TENANT, orderId, now: new Date(nowMs) }, { state: 'failed', code: 'payment_abandoned' });
   };
 }
@@ -266,6 +275,22 @@ describe('the time of a cart', () => {
       assert.deepEqual([mail?.[0], more], ['payment_declined', []]);
       assert.ok(mail !== undefined && mail[1] >= 60 && mail[1] < 65, `after ${mail?.[1]} minutes`);
     });
+
+  test('writes at once when a bank that took its time has refused, also when the order ends on it', async () => {
+    const cart = await newCart({ consent: { reminders: false } });
+    const orderId = await checkOut(cart, { status: 'processing' });
+    const refusedMs = cart.now.getTime() + 40 * 60_000;
+    const end = abandonAfter(cart, { orderId, minutes: 40 });
+    await keep(cart, {
+      async beforeLook(nowMs) {
+        if (nowMs >= refusedMs) await heard({ orderId, nth: 2, now: new Date(nowMs) }, DECLINED);
+        await end(nowMs);
+      },
+    });
+    const [mail, ...more] = await minutesOf(cart);
+    assert.deepEqual([mail?.[0], more], ['payment_failed', []]);
+    assert.ok(mail !== undefined && mail[1] >= 40 && mail[1] < 60, `after ${mail?.[1]} minutes`);
+  });
 
   test('passes over a reminder of what is sold out', async () => {
     const cart = await newCart();

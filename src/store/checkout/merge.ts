@@ -36,12 +36,18 @@ export function mergeIntent(row: OrderRow, intent: PaymentIntent, ticket: number
     client_secret: intent.clientSecret,
     intent_status: status,
     next_action: isThis ? (intent.nextAction ?? null) : row.next_action,
-    decline: isThis ? (status === 'needs_payment_method' ? (intent.lastDecline ?? row.decline) : null) : row.decline,
+    decline: isThis ? declineOf(row, { ...intent, status }) : row.decline,
     merged_ticket: Math.max(ticket, row.merged_ticket),
     authorized_amount: Math.max(row.authorized_amount, intent.capturableAmount, captured),
     captured_amount: captured,
     capture_before: before === undefined ? row.capture_before : new Date(before),
   };
+}
+
+/** A decline is over once the payment goes on; that it is cancelled since nobody went on leaves it: the buyer may not know of it yet. */
+function declineOf(row: OrderRow, { status, lastDecline }: Pick<PaymentIntent, 'lastDecline'> & { readonly status: string }) {
+  if (status === 'needs_payment_method') return lastDecline ?? row.decline;
+  return status === 'cancelled' ? row.decline : null;
 }
 
 export interface Standing {
