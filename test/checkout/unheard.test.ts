@@ -1,9 +1,14 @@
 // No webhook ever comes, and replies get lost: everything ends right all the same.
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import type { Refund } from '../../src/adapters/payments.ts';
+import { eventually } from '../support/eventually.ts';
+import type { RequestFaultKind } from '../../src/embedded/stripe-twin/faults.ts';
 import { useShop } from './world.ts';
 
 const shop = useShop({ hasWebhooks: false, reconcileMs: 2_000 });
+/** Calls that were failed by a 500 so far. */
+let failures = 0;
 
 beforeEach(() => shop.twin().setFaults({ seed: '', requests: [], webhooks: {} }));
 
@@ -17,6 +22,28 @@ async function charges(orderId: string): Promise<number> {
   assert.equal(ours.length, 1, 'more than one payment was made for the order');
   assert.equal(ours[0]?.id, row?.intent_id);
   return ours[0]?.receivedAmount ?? 0;
+}
+
+function fail(kind: RequestFaultKind): Promise<void> {
+  return shop.twin().setFaults({ seed: kind, requests: [{ kind, share: 1, attempts: 1 }] });
+}
+
+/** One that Stripe keeps for a key would come again for every new key: all is well once the first call has failed. */
+async function recover(): Promise<void> {
+  failures = await eventually(
+    async () => {
+      const count = (await shop.twin().audit()).filter(({ request }) => request?.fault === 'error_500').length;
+      return count > failures ? count : undefined;
+    },
+    { timeoutMs: 60_000 },
+  );
+  await shop.twin().setFaults({ seed: '', requests: [] });
+}
+
+async function refundsOf(orderId: string): Promise<readonly Refund[]> {
+  const page = await shop.core().deps.payments.listRefunds({});
+  assert.ok(page.outcome === 'found');
+  return page.value.items.filter(({ owner }) => owner.orderId === orderId);
 }
 
 describe('without a word from the provider', () => {
@@ -44,17 +71,30 @@ describe('a provider that', () => {
     'bad_gateway_after',
   ] as const) {
     test(`answers every first call with ${kind}: one payment, once paid, once given back`, async () => {
-      // One that Stripe keeps for a key would come again for every new key.
-      await shop.twin().setFaults({ seed: kind, requests: [{ kind, share: kind === 'error_500' ? 0.5 : 1, attempts: 1 }] });
+      await fail(kind);
       const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+      if (kind === 'error_500') await recover();
       await shop.ends(id, 'succeeded');
       assert.equal(await charges(id), 1990);
+      if (kind === 'error_500') await fail(kind);
       const refund = await shop.call('POST', `/v1/orders/${id}/refunds`, {});
+      if (kind === 'error_500') await recover();
       await shop.ends(refund.body.id, 'succeeded');
       assert.equal((await shop.reaches(id, 'refunded')).refundedAmount, 1990);
-      const page = await shop.core().deps.payments.listRefunds({});
-      assert.ok(page.outcome === 'found');
-      assert.equal(page.value.items.filter(({ owner }) => owner.orderId === id).length, 1);
+      assert.equal((await refundsOf(id)).length, 1);
     });
   }
+
+  // Last: its clock is a day ahead from then on.
+  test('has forgotten our key, a day later, when it is asked what became of a refund: it is found by its marks, and not made again', async () => {
+    const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+    await shop.ends(id, 'succeeded');
+    await shop.twin().setFaults({ seed: '', requests: [{ kind: 'reply_lost', share: 1, attempts: 1, route: 'POST /v1/refunds' }] });
+    const refund = await shop.call('POST', `/v1/orders/${id}/refunds`, { amount: 700 });
+    await eventually(async () => (await refundsOf(id)).length === 1, { timeoutMs: 60_000 });
+    await shop.twin().advanceSeconds(25 * 3_600);
+    await shop.ends(refund.body.id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'partially_refunded')).refundedAmount, 700);
+    assert.equal((await refundsOf(id)).length, 1);
+  });
 });
