@@ -20,11 +20,18 @@ const BUDGET_MS = 1_000;
 
 type Effect = Awaited<ReturnType<Store['effects']['claim']>>[number];
 
+export interface OpenMail {
+  /** Claims what there is to send, and answers with what begins it. */
+  claim(): Promise<() => Promise<boolean>>;
+  /** Claims and begins in one, as the first attempt does. */
+  beginFirst(): Promise<boolean>;
+}
+
 interface ClaimWorld {
   databases(): Databases;
   store(): Store;
-  /** A mail that was taken on, in the hands of its workflow, up to its first effect. */
-  open(claimed: MailClaimed): Promise<{ begin(): Promise<boolean> } | undefined>;
+  /** A mail that was taken on, in the hands of its workflow, which has claimed nothing. */
+  open(claimed: MailClaimed): Promise<OpenMail | undefined>;
   /** Whether anything of a mail that was taken on would still be sent: the steps of its workflow up to the first byte. */
   wouldBeSent(claimed: MailClaimed): Promise<boolean>;
   /** Waits until somebody in this database waits for a lock. */
@@ -48,7 +55,7 @@ export function useClaims(): ClaimWorld {
   });
   after(() => databases[Symbol.asyncDispose]());
 
-  async function open(claimed: MailClaimed): Promise<{ begin(): Promise<boolean> } | undefined> {
+  async function open(claimed: MailClaimed): Promise<OpenMail | undefined> {
     if (claimed.outcome !== 'created') return undefined;
     const { id: operationId, root_id: rootId, input } = claimed.operation;
     const run = { tenantId: TENANT, operationId, rootId, kind: 'email', attempt: 1, runId: `run-${operationId}`, nowMs: DUE.getTime() };
@@ -56,10 +63,20 @@ export function useClaims(): ClaimWorld {
     if (!opened.opened) return undefined;
     // As the claim made it.
     const effects = emailEffects(input as EmailContent, rootId);
-    const rows = await store.effects.claim({ ...run, effects });
     return {
-      async begin() {
-        const begun = await Promise.all(rows.map((row, index) => begin(row, effects[index]?.reaches)));
+      async claim() {
+        const rows = await store.effects.claim({ ...run, effects });
+        return async () => {
+          const begun = await Promise.all(rows.map((row, index) => begin(row, effects[index]?.reaches)));
+          return begun.some(Boolean);
+        };
+      },
+      async beginFirst() {
+        const begun = await Promise.all(
+          effects.map(({ step, digest, reaches }) =>
+            store.effects.beginFirst({ ...run, key: `${rootId}/${step}#1`, step, digest }, BUDGET_MS, { reaches, nowMs: run.nowMs }),
+          ),
+        );
         return begun.some(Boolean);
       },
     };
@@ -75,7 +92,10 @@ export function useClaims(): ClaimWorld {
     databases: () => databases,
     store: () => store,
     open,
-    wouldBeSent: async (claimed) => (await (await open(claimed))?.begin()) ?? false,
+    async wouldBeSent(claimed) {
+      const opened = await open(claimed);
+      return opened === undefined ? false : (await opened.claim())();
+    },
     async untilSomebodyWaits() {
       for (;;) {
         const { rows } = await sql<{ waiting: boolean }>`

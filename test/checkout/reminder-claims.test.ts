@@ -7,7 +7,7 @@ import type { CartRef } from '../../src/contracts/pure/carts.ts';
 import { closeCart } from '../../src/store/checkout/cart-steps.ts';
 import type { MailClaimed } from '../../src/store/checkout/cart-times.ts';
 import { withTenant } from '../../src/store/database.ts';
-import { ACTOR, DUE, RULES, TENANT, TOUCHED, useClaims } from './claims.ts';
+import { ACTOR, DUE, type OpenMail, RULES, TENANT, TOUCHED, useClaims } from './claims.ts';
 
 const ROUNDS = 1_000;
 
@@ -40,6 +40,12 @@ async function newCase(): Promise<Case> {
   const [made] = await newCases(1);
   assert.ok(made !== undefined);
   return made;
+}
+
+async function open(claimed: MailClaimed): Promise<OpenMail> {
+  const opened = await world.open(claimed);
+  assert.ok(opened !== undefined);
+  return opened;
 }
 
 function claim({ ref, address }: Case): Promise<MailClaimed> {
@@ -115,11 +121,19 @@ describe(`a reminder that is due, over ${ROUNDS} rounds`, () => {
   test('is refused at the last moment, when its workflow has it in hand already', async () => {
     for (const rival of RIVALS) {
       const about = await newCase();
-      const claimed = await claim(about);
-      const opened = await world.open(claimed);
-      assert.ok(opened !== undefined);
+      const begin = await (await open(await claim(about))).claim();
       await happen(rival, about);
-      assert.equal(await opened.begin(), false, rival);
+      assert.equal(await begin(), false, rival);
+    }
+  });
+
+  test('is refused as well when its workflow has it in hand, and has claimed nothing yet', async () => {
+    for (const rival of RIVALS) {
+      const about = await newCase();
+      const opened = await open(await claim(about));
+      await happen(rival, about);
+      assert.equal(await opened.beginFirst(), false, rival);
+      assert.equal(await (await opened.claim())(), false, rival);
     }
   });
 
