@@ -175,7 +175,7 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
     control: Object.freeze({
       settleSweepMs: set.SETTLE_SWEEP ?? 30_000,
       dispatchPollMs: set.DISPATCH_POLL ?? 1000,
-      maxUnopenedStarts: set.MAX_UNOPENED_STARTS ?? 8,
+      maxUnopenedStarts: set.MAX_UNOPENED_STARTS ?? 24,
     }),
     dataDir,
     apiKeyFile: set.API_KEY_FILE,

@@ -205,7 +205,7 @@ export const settingsSchema = z.object({
   MAX_UNOPENED_STARTS: setting(wholeNumber(1, 1000), {
     group: 'Work',
     description: 'Workflows that one process may have started but not yet opened.',
-    unset: '8',
+    unset: '24',
     unit: 'workflows',
   }),
   SHUTDOWN_GRACE: setting(duration, {
