@@ -80,7 +80,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
   const kinds = overrides.kinds ?? KINDS;
   const catalogue = overrides.catalogue ?? store.products.catalogue;
   const payments = overrides.payments ?? paymentsOf(config);
-  const paymentSync = createPaymentSync({ store, payments });
+  const paymentSync = createPaymentSync({ store, payments, payWithinMs: config.checkout.payWithinMs });
   const background = createBackground(log);
   const activities = createActivities({
     payments,

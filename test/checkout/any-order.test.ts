@@ -111,7 +111,7 @@ async function hear(orderId: string, order: readonly number[]): Promise<void> {
   const at = { tenantId: TENANT, orderId, now: NOW };
   for (const index of order) {
     const { intent, refund } = readings[index] ?? assert.fail('There are six.');
-    await store.checkout.payments.applyIntent({ ...at, intent, ticket: index + 1, tellsWorkflow: true });
+    await store.checkout.payments.applyIntent({ ...at, intent, ticket: index + 1, payUntil: NOW, tellsWorkflow: true });
     if (refund !== undefined) await store.checkout.payments.applyRefund({ ...at, refund });
   }
 }

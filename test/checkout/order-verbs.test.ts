@@ -71,6 +71,21 @@ describe('reserved money', () => {
   });
 });
 
+describe('a debit that the bank refuses', () => {
+  test('days after the time to pay was over: the buyer has it once more, on the same order', async () => {
+    const { id } = await shop.order({ paymentMethod: 'pm_failedDelayed_de' });
+    await shop.reaches(id, 'processing');
+    const late = "update checkout_order set pay_until = now() - interval '3 days' where id = $1 returning id";
+    assert.equal((await shop.api().sql(shop.tenant().id, late, [id])).length, 1);
+    await shop.twin().advanceSeconds(200);
+    const { payment } = await shop.reaches(id, 'needs_payment_method');
+    assert.ok(payment.declined !== undefined);
+    assert.equal((await shop.call('POST', `/v1/orders/${id}/payment`, { paymentMethod: 'pm_card_visa' })).status, 202);
+    await shop.ends(id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'paid')).capturedAmount, 1990);
+  });
+});
+
 describe('an order that comes to nothing', () => {
   test('since nobody paid in time: the payment is cancelled, the goods are free', async () => {
     await shop.product('abandoned', 1);

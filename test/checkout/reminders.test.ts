@@ -118,7 +118,7 @@ async function heard({ orderId, nth, now }: Try, standing: Partial<PaymentIntent
     ...{ money: { amount: 1990, currency: 'EUR' }, captureMethod: 'automatic', capturableAmount: 0, receivedAmount: 0, clientSecret: 's' },
     ...standing,
   };
-  await store.checkout.payments.applyIntent({ ...at, intent, ticket: nth, tellsWorkflow: false });
+  await store.checkout.payments.applyIntent({ ...at, intent, ticket: nth, payUntil: now, tellsWorkflow: false });
 }
 
 /** The mails of a cart, and how many minutes after the cart was touched each was taken on. */

@@ -68,10 +68,14 @@ export function useShop(options: ShopOptions = {}): Shop {
     twin = await openTwin(options.hasWebhooks === false ? {} : { webhookUrl: `http://127.0.0.1:${port}/hooks/stripe` });
     mailbox = await startSmtpScript({ fault: () => undefined });
     const payments = createPayments(twin.account);
-    core = await startCore(ground, { payments, fulfilment, mailer: createMailer({ smtpUrl: mailbox.url }) });
+    const payWithinMs = options.payWithinMs ?? 1_800_000;
+    core = await startCore(ground, {
+      ...{ payments, fulfilment, mailer: createMailer({ smtpUrl: mailbox.url }) },
+      environment: { PAY_WITHIN: `${payWithinMs / 1_000}s` },
+    });
     const { store, paymentSync, clock, log } = core.deps;
     jobs = startPaymentJobs({ store, payments: paymentSync, clock, log, reconcileMs: options.reconcileMs ?? 300_000 });
-    api = await startApi({ store, payments, payWithinMs: options.payWithinMs ?? 1_800_000, wakePayments: jobs.wake }, ground, port);
+    api = await startApi({ store, payments, payWithinMs, wakePayments: jobs.wake }, ground, port);
     tenant = await api.newTenant();
     await product('gear', 1_000);
   });

@@ -29,8 +29,20 @@ export interface Made {
 
 const MAX_LISTED = 1_000;
 
+export interface PaymentSyncDeps {
+  readonly store: Store;
+  readonly payments: Payments;
+  /** How long a buyer may take to pay. */
+  readonly payWithinMs: number;
+}
+
 /** Reads payments at the provider and merges what it says. Only reads there, so it may be done at any time and by anybody. */
-export function createPaymentSync({ store, payments }: { readonly store: Store; readonly payments: Payments }) {
+export function createPaymentSync({ store, payments, payWithinMs }: PaymentSyncDeps) {
+  const merge = (request: SyncRequest, intent: PaymentIntent, ticket: number): Promise<OrderRow | undefined> => {
+    const payUntil = new Date(request.now.getTime() + payWithinMs);
+    return store.checkout.payments.applyIntent({ ...request, intent, ticket, payUntil });
+  };
+
   /** An order’s payment, as it is now. */
   async function syncOrder(request: SyncRequest): Promise<Synced> {
     const { tenantId, orderId } = request;
@@ -39,7 +51,7 @@ export function createPaymentSync({ store, payments }: { readonly store: Store; 
     const ticket = await store.checkout.payments.takeTicket(tenantId, orderId);
     const answer = await payments.retrieveIntent(order.intent_id);
     if (answer.outcome !== 'found') return { outcome: missing(answer), order };
-    const merged = await store.checkout.payments.applyIntent({ ...request, intent: answer.value, ticket: ticket ?? 0 });
+    const merged = await merge(request, answer.value, ticket ?? 0);
     if (merged === undefined) return { outcome: 'none' };
     const isAhead = answer.value.charge !== undefined && answer.value.charge.refundedAmount > merged.refunded_amount;
     return { outcome: 'merged', order: isAhead ? ((await syncRefunds(request, answer.value.id)) ?? merged) : merged };
@@ -47,7 +59,7 @@ export function createPaymentSync({ store, payments }: { readonly store: Store; 
 
   /** A payment that was just made known; what else there is of it is read in its turn. */
   async function makeKnown(request: SyncRequest, intent: PaymentIntent): Promise<OrderRow | undefined> {
-    return store.checkout.payments.applyIntent({ ...request, intent, ticket: 0 });
+    return merge(request, intent, 0);
   }
 
   /** All refunds of an order's payment, also those that somebody made elsewhere. */

@@ -18,18 +18,30 @@ export type IntentMerge = Pick<
   | 'authorized_amount'
   | 'captured_amount'
   | 'capture_before'
+  | 'pay_until'
 >;
+
+/** A payment as it was read. */
+export interface IntentRead {
+  readonly intent: PaymentIntent;
+  /** Taken before it was read. */
+  readonly ticket: number;
+  /** Until when the buyer may pay in another way, should a bank that took its time have refused. */
+  readonly payUntil: Date;
+}
 
 /**
  * Readings come late, twice and in any order. Money that was seen is never unseen, and what is final stays; between the states that a
  * payment may go to and fro, the reading that was begun last counts.
  */
-export function mergeIntent(row: OrderRow, intent: PaymentIntent, ticket: number): IntentMerge {
+export function mergeIntent(row: OrderRow, { intent, ticket, payUntil }: IntentRead): IntentMerge {
   const isNewer = ticket > row.merged_ticket;
   const status = laterStatus(row.intent_status, intent.status, isNewer);
   const isThis = status === intent.status && (isNewer || row.intent_status !== status);
   const captured = Math.max(row.captured_amount, intent.receivedAmount);
   const before = intent.charge?.captureBefore;
+  // A debit takes days: the time that the buyer had when it was tried is long over.
+  const isRefusedLate = row.intent_status === 'processing' && status === 'needs_payment_method' && payUntil > row.pay_until;
   return {
     state: stateOf({ ...standingOf(row), status, captured }),
     intent_id: intent.id,
@@ -41,6 +53,7 @@ export function mergeIntent(row: OrderRow, intent: PaymentIntent, ticket: number
     authorized_amount: Math.max(row.authorized_amount, intent.capturableAmount, captured),
     captured_amount: captured,
     capture_before: before === undefined ? row.capture_before : new Date(before),
+    pay_until: isRefusedLate ? payUntil : row.pay_until,
   };
 }
 

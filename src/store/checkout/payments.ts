@@ -10,16 +10,13 @@ import { insertMessage } from '../messages.ts';
 import { insertEvent } from '../new-event.ts';
 import { post, postingsOfIntent, postingsOfOther, postingsOfRefund } from './ledger.ts';
 import { withdrawMails } from './cart-mails.ts';
-import { mergeIntent, type OrderRow, standingOf, stateOf } from './merge.ts';
+import { type IntentRead, mergeIntent, type OrderRow, standingOf, stateOf } from './merge.ts';
 
 export type RefundRow = Selectable<Database['payment_refund']>;
 
-export interface Reading {
+export interface Reading extends IntentRead {
   readonly tenantId: string;
   readonly orderId: string;
-  /** Taken before the payment was read. */
-  readonly ticket: number;
-  readonly intent: PaymentIntent;
   readonly now: Date;
   /** Whether the order’s workflow is told when something has changed; it need not be when it is the one that reads. */
   readonly tellsWorkflow: boolean;
@@ -54,7 +51,7 @@ export function createPaymentsStore({ db, bridge }: Parts) {
   }
 
   async function applyIntent(reading: Reading): Promise<OrderRow | undefined> {
-    const { tenantId, orderId, intent, ticket, now } = reading;
+    const { tenantId, orderId, intent, now } = reading;
     let isTold = false;
     const merged = await withTenant(db, tenantId, async (tx) => {
       const row = await lockOrder(tx, orderId);
@@ -62,7 +59,7 @@ export function createPaymentsStore({ db, bridge }: Parts) {
       if (!isOf(row, intent)) return setStuck(tx, row, { reason: 'payment_mismatch', now });
       // What else there is under this order’s name never takes the place of its payment.
       if (row.intent_id !== null && row.intent_id !== intent.id) return row;
-      const changes = mergeIntent(row, intent, ticket);
+      const changes = mergeIntent(row, reading);
       await post(tx, row, { postings: postingsOfIntent(row, intent), now });
       const next = await write(tx, row, { changes, now });
       if (reading.tellsWorkflow && differs(row, next)) isTold = await tellWorkflow(tx, next, now);
