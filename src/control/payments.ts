@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../contracts/clock.ts';
 import type { Store } from '../store/index.ts';
-import type { FoundStranger, InboxRow, PaymentHint } from '../store/system/checkout.ts';
+import type { FoundStranger, InboxRow, OpenOrder, PaymentHint } from '../store/system/checkout.ts';
 import { describeError, type Job, startJob } from './job.ts';
 
 const INBOX_POLL_MS = 1_000;
@@ -112,13 +112,24 @@ function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJo
   async function reread(now: Date): Promise<void> {
     const orders = await checkout.openOrders(new Date(now.getTime() - reconcileMs), ORDERS_PER_TURN);
     for (let index = 0; index < orders.length; index += AT_ONCE)
-      await Promise.all(orders.slice(index, index + AT_ONCE).map((order) => payments.syncOrder({ ...order, now, tellsWorkflow: true })));
+      await Promise.all(orders.slice(index, index + AT_ONCE).map((order) => rereadOne(order, now)));
+  }
+
+  async function rereadOne(order: OpenOrder, now: Date): Promise<void> {
+    await payments.syncOrder({ ...order, now, tellsWorkflow: true });
+    await store.checkout.refunds.settleAbandoned({ ...order, now });
   }
 
   async function endAbandoned(now: Date): Promise<void> {
     for (const { tenantId, orderId } of await checkout.abandonedOrders(ORDERS_PER_TURN)) {
       const outcome = await store.checkout.orders.settleAbandoned({ tenantId, orderId, now });
       if (outcome === 'stuck') log.error({ tenantId, orderId }, 'an order has money or a payment, and nobody works at it any more');
+    }
+    for (const { tenantId, orderId } of await checkout.abandonedRefunds(ORDERS_PER_TURN)) {
+      // What the provider has of it is no longer abandoned.
+      await payments.syncOrder({ tenantId, orderId, now, tellsWorkflow: true });
+      const outcome = await store.checkout.refunds.settleAbandoned({ tenantId, orderId, now });
+      if (outcome === 'stuck') log.error({ tenantId, orderId }, 'a refund may have been made, and nobody works at it any more');
     }
   }
 

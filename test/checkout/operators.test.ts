@@ -154,6 +154,33 @@ describe('an order’s workflow that an operator', () => {
   });
 });
 
+describe('a refund’s workflow that an operator', () => {
+  test('terminates before the money went back leaves the money to another refund', async () => {
+    const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+    await shop.ends(id, 'succeeded');
+    const ask = (amount: number) => shop.call('POST', `/v1/orders/${id}/refunds`, { amount });
+    await shop
+      .twin()
+      .setFaults({ seed: 'terminated', requests: [{ kind: 'rate_limited', share: 1, route: 'POST /v1/refunds', attempts: 1_000 }] });
+    const { body } = await ask(1500);
+    await shop.ends(body.id, 'running', 'waiting');
+    await temporal('terminate', '--workflow-id', await workflowOf(body.id), '--reason', 'a test');
+    await shop.ends(body.id, 'failed');
+    await shop.twin().setFaults({ requests: [] });
+    await soon(async () => {
+      const { data } = (await shop.call('GET', `/v1/orders/${id}/refunds`)).body;
+      assert.deepEqual(
+        data.map(({ state }: { state: string }) => state),
+        ['cancelled'],
+      );
+    });
+    const another = await ask(1500);
+    assert.equal(another.status, 202, another.text);
+    await shop.ends(another.body.id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'partially_refunded')).stuck, undefined);
+  });
+});
+
 describe('a cart’s workflow that an operator', () => {
   const latest = async (cartId: string) => {
     const { deps, serving } = shop.core();

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import pg from 'pg';
+import { KINDS } from '../../src/contracts/kinds.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
 
@@ -81,6 +82,33 @@ describe('a refund', () => {
     const { body } = await refund(id);
     await shop.ends(body.id, 'succeeded');
     await shop.reaches(id, 'refunded');
+  });
+
+  test('cancelled before it was begun leaves all of the money to another', async () => {
+    const id = await paid();
+    const tenantId = shop.tenant().id;
+    const asker = { actor: 'test' };
+    const { store } = shop.core().deps;
+    const now = new Date();
+    const startAt = new Date(now.getTime() + 3_600_000);
+    const accepted = await store.checkout.acceptRefund({
+      ...{ tenantId, kind: KINDS.refund, actor: asker, now, ownerSubject: undefined, idempotency: undefined },
+      // So that nobody begins it before it is cancelled.
+      start: { startAt },
+      input: { orderId: id, amount: 1500 },
+    });
+    assert.ok('operation' in accepted);
+    assert.equal((await refund(id, { amount: 491 })).body.code, 'refund_too_large');
+    const cancelled = await shop.call('POST', `/v1/operations/${accepted.operation.id}/cancel`, {});
+    assert.equal(cancelled.body.status, 'cancelled', cancelled.text);
+    const another = await refund(id, { amount: 1500 });
+    assert.equal(another.status, 202, another.text);
+    await shop.ends(another.body.id, 'succeeded');
+    const { body } = await shop.call('GET', `/v1/orders/${id}/refunds`);
+    assert.deepEqual(
+      body.data.map(({ state }: { state: string }) => state),
+      ['succeeded', 'cancelled'],
+    );
   });
 
   test('of an order that was not paid, or of nobody’s', async () => {

@@ -1,10 +1,11 @@
 import { type Kysely, sql } from 'kysely';
 import type { RefundState } from '../../contracts/checkout/orders.ts';
+import { TERMINAL_STATUSES } from '../../contracts/pure/operations.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { PageRequest } from '../operations.ts';
 import type { Database } from '../schema.ts';
 import type { OrderRow } from './merge.ts';
-import { lockOrder, type RefundRow } from './payments.ts';
+import { lockOrder, type RefundRow, setStuck, write } from './payments.ts';
 
 export interface RefundRequest {
   readonly tenantId: string;
@@ -21,6 +22,9 @@ export type Reserved =
   | { readonly outcome: 'reserved'; readonly refund: RefundRow; readonly order: OrderRow }
   | { readonly outcome: 'too_large'; readonly leftAmount: number; readonly order: OrderRow }
   | { readonly outcome: 'no_order' };
+
+/** Why an order needs a person: the work at a refund has ended, and the provider may have been told of it. */
+const REFUND_ABANDONED = 'refund_abandoned';
 
 /** Refunds of one tenant. What has been asked for counts against what is left until it has failed. */
 export function createRefundsStore(db: Kysely<Database>) {
@@ -54,7 +58,32 @@ export function createRefundsStore(db: Kysely<Database>) {
     );
   }
 
-  return { get, list, settle, reserve: (request: RefundRequest) => withTenant(db, request.tenantId, (tx) => reserveRefund(tx, request)) };
+  /**
+   * Gives up what is put aside for refunds whose work has ended before the provider was told of them. Where it may have been told, the
+   * order is a person’s to look at.
+   */
+  async function settleAbandoned({
+    tenantId,
+    orderId,
+    now,
+  }: Pick<RefundRequest, 'tenantId' | 'orderId' | 'now'>): Promise<'settled' | 'stuck'> {
+    return withTenant(db, tenantId, async (tx) => {
+      const row = await lockOrder(tx, orderId);
+      if (row === undefined) return 'settled';
+      const isStuck = (await giveUpAbandoned(tx, orderId, now)) > 0;
+      if (isStuck) await setStuck(tx, row, { reason: REFUND_ABANDONED, now });
+      else if (row.stuck?.reason === REFUND_ABANDONED) await write(tx, row, { changes: { stuck: null }, now });
+      return isStuck ? 'stuck' : 'settled';
+    });
+  }
+
+  return {
+    get,
+    list,
+    settle,
+    settleAbandoned,
+    reserve: (request: RefundRequest) => withTenant(db, request.tenantId, (tx) => reserveRefund(tx, request)),
+  };
 }
 
 /** Puts an amount aside for a refund, unless more would be given back than was taken. Safe to repeat with the same id. */
@@ -62,6 +91,7 @@ export async function reserveRefund(tx: Tx, request: RefundRequest): Promise<Res
   const { tenantId, orderId, id, now } = request;
   const order = await lockOrder(tx, orderId);
   if (order === undefined) return { outcome: 'no_order' };
+  await giveUpAbandoned(tx, orderId, now);
   const others = await tx
     .selectFrom('payment_refund')
     .select((e) => e.fn.sum<string | null>('amount').as('sum'))
@@ -103,4 +133,30 @@ export async function reserveRefund(tx: Tx, request: RefundRequest): Promise<Res
     .returningAll()
     .executeTakeFirstOrThrow();
   return { outcome: 'reserved', refund, order };
+}
+
+/** How many are left whose work has ended, and of which the provider may have been told. */
+async function giveUpAbandoned(tx: Tx, orderId: string, now: Date): Promise<number> {
+  const abandoned = await tx
+    .selectFrom('payment_refund as r')
+    .select((e) => [
+      'r.id',
+      e
+        .exists(e.selectFrom('effect').select('key').whereRef('root_id', '=', 'r.id').where('state', 'in', ['sending', 'done', 'unknown']))
+        .as('isBegun'),
+    ])
+    .where('r.order_id', '=', orderId)
+    .where('r.provider_id', 'is', null)
+    .where('r.state', '=', 'pending')
+    .where((e) =>
+      e.not(
+        e.exists(
+          e.selectFrom('operation').select('operation.id').whereRef('root_id', '=', 'r.id').where('status', 'not in', TERMINAL_STATUSES),
+        ),
+      ),
+    )
+    .execute();
+  const ids = abandoned.filter(({ isBegun }) => !isBegun).map(({ id }) => id);
+  if (ids.length > 0) await tx.updateTable('payment_refund').set({ state: 'cancelled', updated_at: now }).where('id', 'in', ids).execute();
+  return abandoned.length - ids.length;
 }

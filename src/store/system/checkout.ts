@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { CartWorkflowIdParts } from '../../contracts/pure/ids.ts';
+import { TERMINAL_STATUSES } from '../../contracts/pure/operations.ts';
 import type { Database } from '../schema.ts';
 
 /** What the payment provider said happened, as a hint to read an object again. */
@@ -52,6 +53,8 @@ export interface SystemCheckoutStore {
   openOrders(before: Date, limit: number): Promise<OpenOrder[]>;
   /** Orders that go on although nobody works at them any more. */
   abandonedOrders(limit: number): Promise<OpenOrder[]>;
+  /** Orders with refunds that the provider does not have and nobody works at any more. */
+  abandonedRefunds(limit: number): Promise<OpenOrder[]>;
   /** Which of these no order and no refund of ours has: made elsewhere, or not noted yet. */
   unknownOf(made: FoundAtProvider): Promise<FoundStranger[]>;
   deleteHintsBefore(now: Date): Promise<void>;
@@ -105,6 +108,7 @@ export function createSystemCheckoutStore(db: Kysely<Database>): SystemCheckoutS
 
     openOrders: (before, limit) => openOrders(db, before, limit),
     abandonedOrders: (limit) => abandonedOrders(db, limit),
+    abandonedRefunds: (limit) => abandonedRefunds(db, limit),
     unknownOf: (made) => unknownOf(db, made),
     overdueCarts: (before, limit) =>
       db
@@ -203,6 +207,32 @@ async function abandonedOrders(db: Kysely<Database>, limit: number): Promise<Ope
     .where('o.ended_at', 'is', null)
     .where('o.stuck', 'is', null)
     .orderBy('o.updated_at')
+    .limit(limit)
+    .execute();
+}
+
+/** Longest waiting first; those that are listed for a person are passed over. */
+async function abandonedRefunds(db: Kysely<Database>, limit: number): Promise<OpenOrder[]> {
+  return db
+    .selectFrom('payment_refund as r')
+    .innerJoin('checkout_order as o', 'o.id', 'r.order_id')
+    .select(['r.tenant_id as tenantId', 'r.order_id as orderId'])
+    .where('r.provider_id', 'is', null)
+    .where('r.state', '=', 'pending')
+    .where('o.stuck', 'is', null)
+    .where((e) =>
+      e.not(
+        e.exists(
+          e
+            .selectFrom('operation as p')
+            .select('p.id')
+            .whereRef('p.tenant_id', '=', 'r.tenant_id')
+            .whereRef('p.root_id', '=', 'r.id')
+            .where('p.status', 'not in', TERMINAL_STATUSES),
+        ),
+      ),
+    )
+    .orderBy('r.created_at')
     .limit(limit)
     .execute();
 }
