@@ -64,6 +64,8 @@ export interface Kind {
   readonly isStaffOnly?: true;
   /** Ended work is begun anew under its natural key, with other terms, rather than retried. */
   readonly isBegunAnew?: true;
+  /** A retry is of the first input: what was put aside for the work when it was accepted is on those terms. */
+  readonly keepsInput?: true;
   /**
    * How an operation ends that was cancelled, by how its effects stand; none of them changes any more. Without it: `cancelled`, with the
    * result that the workflow gives, if any. When all was done before, it did not end as cancelled.
@@ -127,6 +129,7 @@ export const KINDS = {
     unit: 'refunds',
     scopes: { start: 'orders:write', read: 'orders:read' },
     isStaffOnly: true,
+    keepsInput: true,
     example: { orderId: '019ab6a0-7c00-7000-8000-000000000001', amount: 500, reason: 'requested_by_customer' },
     signals: {},
   },

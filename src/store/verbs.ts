@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Kysely, sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
 import type { DispatchBridge } from '../contracts/bridge.ts';
@@ -42,7 +43,7 @@ export interface RetryRequest extends VerbRequest {
 
 export type Retried =
   | { readonly outcome: 'created' | 'replayed'; readonly operation: OperationRow }
-  | { readonly outcome: 'not_terminal' | 'succeeded' | 'superseded' | 'already_done' | 'begun_anew' | 'mismatch' };
+  | { readonly outcome: 'not_terminal' | 'succeeded' | 'superseded' | 'already_done' | 'begun_anew' | 'input_fixed' | 'mismatch' };
 
 interface Parts {
   readonly db: Kysely<Database>;
@@ -165,6 +166,7 @@ async function retry(parts: Parts, request: RetryRequest): Promise<Retried | und
   if (!isTerminal(row)) return { outcome: 'not_terminal' };
   if (row.status === 'succeeded') return { outcome: 'succeeded' };
   if (kind.isBegunAnew === true) return { outcome: 'begun_anew' };
+  if (kind.keepsInput === true && !isDeepStrictEqual(input, row.input)) return { outcome: 'input_fixed' };
   const latest = await parts.operations.latestOf(tenantId, row.root_id);
   if (latest !== undefined && latest.id !== row.id) return { outcome: 'superseded' };
   if (await contradictsDone(parts, row, { kind, input })) return { outcome: 'already_done' };

@@ -84,6 +84,27 @@ describe('a refund', () => {
     await shop.reaches(id, 'refunded');
   });
 
+  test('is retried on its first terms only', async () => {
+    const [id, other] = [await paid(), await paid()];
+    await shop
+      .twin()
+      .setFaults({ seed: 'retried', requests: [{ kind: 'rate_limited', share: 1, route: 'POST /v1/refunds', attempts: 1_000 }] });
+    const { body } = await refund(id, { amount: 500 });
+    await shop.ends(body.id, 'running', 'waiting');
+    await shop.call('POST', `/v1/operations/${body.id}/cancel`, {});
+    await shop.ends(body.id, 'cancelled');
+    await shop.twin().setFaults({ requests: [] });
+    const retry = (again: object) => shop.call('POST', `/v1/operations/${body.id}/retry`, again);
+    for (const input of [{ orderId: other, amount: 500 }, { orderId: id, amount: 300 }, { orderId: id }]) {
+      const edited = await retry({ input });
+      assert.deepEqual([edited.status, edited.body.code], [409, 'operation_input_fixed']);
+    }
+    const retried = await retry({ input: { orderId: id, amount: 500 } });
+    assert.equal(retried.status, 202, retried.text);
+    await shop.ends(retried.body.id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'partially_refunded')).refundedAmount, 500);
+  });
+
   test('cancelled before it was begun leaves all of the money to another', async () => {
     const id = await paid();
     const tenantId = shop.tenant().id;

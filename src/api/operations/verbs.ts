@@ -41,6 +41,7 @@ const REFUSALS = {
   superseded: 'operation_superseded',
   already_done: 'already_done',
   begun_anew: 'operation_begun_anew',
+  input_fixed: 'operation_input_fixed',
   mismatch: 'idempotency_key_reused',
 } as const satisfies Readonly<Record<string, ProblemCode>>;
 
@@ -100,6 +101,7 @@ function retryRoute(ctx: ApiContext): Route {
       'operation_succeeded',
       'operation_superseded',
       'operation_begun_anew',
+      'operation_input_fixed',
       'already_done',
     ],
     idempotent: true,
@@ -231,8 +233,8 @@ async function send(ctx: ApiContext, { auth, now, row, name, payload, reason }: 
 function refusal(outcome: keyof typeof REFUSALS, row: OperationRow): HttpProblem {
   const code = REFUSALS[outcome];
   const headers = outcome === 'not_started' || outcome === 'not_terminal' ? { 'Retry-After': '1' } : {};
-  const detail =
-    code.startsWith('operation_') && outcome !== 'superseded' && outcome !== 'begun_anew' ? `The operation is ${row.status}.` : undefined;
+  const isAboutStatus = code.startsWith('operation_') && !['superseded', 'begun_anew', 'input_fixed'].includes(outcome);
+  const detail = isAboutStatus ? `The operation is ${row.status}.` : undefined;
   return new HttpProblem(code, detail, { headers });
 }
 

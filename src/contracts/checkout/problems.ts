@@ -9,6 +9,13 @@ export const CHECKOUT_PROBLEMS = {
     why: 'Its terms may have changed since, so somebody must agree to them again.',
     fix: 'Begin it again by its own route: for an order, POST /v1/carts/{id}/checkout with the cart’s present `quoteHash`.',
   },
+  operation_input_fixed: {
+    status: 409,
+    title: 'This kind of work is retried with its first input only',
+    retryable: false,
+    why: 'When it was accepted something was put aside for it, on the terms of that input: of a refund, its amount.',
+    fix: 'Retry it without `input`, or begin another one: POST /v1/orders/{id}/refunds.',
+  },
   cart_changed: {
     status: 409,
     title: 'The cart is not what was agreed to',
