@@ -98,6 +98,26 @@ describe('somebody at the provider’s own page', () => {
     await soon(async () => assert.equal((await shop.call('GET', `/v1/orders/${id}`)).body.refundedAmount, 300));
   });
 
+  test('writes another order’s marks on a refund, or copies those of one that was asked for: both are booked', async () => {
+    const { id, intentId } = await paid();
+    const asked = await shop.call('POST', `/v1/orders/${id}/refunds`, { amount: 40 });
+    await shop.ends(asked.body.id, 'succeeded');
+    const [made] = (await dashboard().refunds.list({ payment_intent: intentId })).data;
+    const marks = made?.metadata ?? assert.fail('it has no marks');
+    const other = crypto.randomUUID();
+    for (const [amount, metadata] of [
+      [20, marks],
+      [300, { ...marks, nightshift_order: other, nightshift_key: `${other}/refund#1` }],
+      [1000, { ...marks, nightshift_order: other, nightshift_key: `${other}/undo-1#1` }],
+    ] as const)
+      await dashboard().refunds.create({ payment_intent: intentId, amount, metadata });
+    await soon(async () => assert.equal((await shop.call('GET', `/v1/orders/${id}`)).body.refundedAmount, 1360));
+    const rest = await shop.call('POST', `/v1/orders/${id}/refunds`, { amount: 630 });
+    await shop.ends(rest.body.id, 'succeeded');
+    await shop.reaches(id, 'refunded');
+    assert.equal(await shop.balance('provider_clearing'), await providerNet());
+  });
+
   test('takes a second payment under an order’s name: it does not take the place of the first, and a person is told', async () => {
     const { id, intentId } = await paid();
     const first = await dashboard().paymentIntents.retrieve(intentId);

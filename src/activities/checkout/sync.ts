@@ -119,12 +119,9 @@ function isBooked({ receivedAmount, charge }: PaymentIntent): boolean {
   return receivedAmount === 0 || charge?.balance !== undefined;
 }
 
-/** Undefined: they can't all be read right now. */
+/** Of the payment’s order, whatever the refunds themselves say of it. Undefined: they can't all be read right now. */
 function refundsOf(payments: Payments, intentId: string, { tenantId, orderId }: SyncRequest): Promise<readonly Refund[] | undefined> {
-  const owner = { tenantId, orderId };
-  return allOf((page) => payments.listRefunds({ ...page, intentId, owner })).then((all) =>
-    all?.filter((refund) => refund.owner.orderId === orderId),
-  );
+  return allOf((page) => payments.listRefunds({ ...page, intentId, owner: { tenantId, orderId } }));
 }
 
 /** What happened since then and could not be delivered to us. */

@@ -47,11 +47,14 @@ export function isOrderId(text: string): boolean {
 }
 
 /**
- * Which of our rows a refund at the provider belongs to, as its business key says: one that was asked for, or one that undoes an order; one
- * without a key, or with one that we never give, was made elsewhere.
+ * Which of our rows a refund of this order’s payment belongs to, as its business key says: one that was asked for, or one that undoes the
+ * order; one without a key, with one that we never give, or with another order’s was made elsewhere.
  */
-export function refundOfKey(key: string): { readonly cause: 'asked'; readonly refundId: string } | { readonly cause: 'undo' | 'outside' } {
+export function refundOfKey(
+  key: string,
+  orderId: string,
+): { readonly cause: 'asked'; readonly refundId: string } | { readonly cause: 'undo' | 'outside' } {
   const [rootId = '', step = ''] = key.split('/');
-  if (!UUID.test(rootId)) return { cause: 'outside' };
-  return step.startsWith(`${REFUND_STEP}#`) ? { cause: 'asked', refundId: rootId } : { cause: 'undo' };
+  if (UUID.test(rootId) && step.startsWith(`${REFUND_STEP}#`)) return { cause: 'asked', refundId: rootId };
+  return { cause: rootId === orderId ? 'undo' : 'outside' };
 }

@@ -227,26 +227,22 @@ async function tellWorkflow(tx: Tx, order: OrderRow, now: Date): Promise<boolean
 }
 
 async function upsertRefund(tx: Tx, { refund, orderId, tenantId, now }: RefundReading): Promise<RefundRow> {
-  const ours = refundOfKey(refund.key);
-  const found = await tx
-    .selectFrom('payment_refund')
-    .selectAll()
-    .where((e) => e.or([e('provider_id', '=', refund.id), ...(ours.cause === 'asked' ? [e('id', '=', ours.refundId)] : [])]))
-    .forUpdate()
-    .executeTakeFirst();
+  const ours = refundOfKey(refund.key, orderId);
+  const found = await rowOf(tx, { refund, orderId, refundId: ours.cause === 'asked' ? ours.refundId : undefined });
   const state = refundStateOf(refund);
   const failure_reason = refund.failureReason ?? null;
   if (found === undefined) {
     return tx
       .insertInto('payment_refund')
       .values({
-        id: ours.cause === 'asked' ? ours.refundId : uuidv7(),
+        id: uuidv7(),
         tenant_id: tenantId,
         order_id: orderId,
         provider_id: refund.id,
         amount: refund.money.amount,
         state,
-        cause: ours.cause,
+        // What was asked for here has had its row since then, so the key is a copy.
+        cause: ours.cause === 'asked' ? 'outside' : ours.cause,
         reason: null,
         failure_reason,
         created_at: now,
@@ -264,6 +260,21 @@ async function upsertRefund(tx: Tx, { refund, orderId, tenantId, now }: RefundRe
     .where('id', '=', found.id)
     .returningAll()
     .executeTakeFirstOrThrow();
+}
+
+interface RefundNamed {
+  readonly refund: Refund;
+  readonly orderId: string;
+  /** As its key says, which anybody may have written. */
+  readonly refundId: string | undefined;
+}
+
+/** The row that is for it already, or the one of this order that waits for what was asked. */
+async function rowOf(tx: Tx, { refund, orderId, refundId }: RefundNamed): Promise<RefundRow | undefined> {
+  const rows = tx.selectFrom('payment_refund').selectAll().forUpdate();
+  const known = await rows.where('provider_id', '=', refund.id).executeTakeFirst();
+  if (known !== undefined || refundId === undefined) return known;
+  return rows.where('id', '=', refundId).where('order_id', '=', orderId).where('provider_id', 'is', null).executeTakeFirst();
 }
 
 function refundStateOf({ status }: Refund): RefundState {
