@@ -6,6 +6,10 @@ import { useShop } from './world.ts';
 
 const shop = useShop();
 
+function eventsOf(text: string): readonly { readonly id: string; readonly state: string }[] {
+  return [...text.matchAll(/^id: (\d+)$[^]*?"state":"(\w+)"/gm)].map(([, id = '', state = '']) => ({ id, state }));
+}
+
 describe('an order', () => {
   test('paid by card: from the product to the receipt', async () => {
     await shop.product('happy', 5);
@@ -92,6 +96,23 @@ describe('an order', () => {
     await shop.ends(id, 'succeeded');
   });
 
+  test('puts nothing aside any more once it was paid or has ended, though a worker that died has it done again', async () => {
+    await shop.product('kept', 5);
+    const items = [{ sku: 'kept', quantity: 1 }];
+    const sold = await shop.order({ paymentMethod: 'pm_card_visa' }, { items });
+    await shop.ends(sold.id, 'succeeded');
+    const dropped = await shop.order({}, { items });
+    await shop.reaches(dropped.id, 'needs_payment_method');
+    assert.deepEqual(await shop.stock('kept'), { stock: 4, available: 3 });
+    await shop.call('POST', `/v1/operations/${dropped.id}/cancel`);
+    await shop.ends(dropped.id, 'cancelled');
+    const { orders } = shop.core().deps.store.checkout;
+    const now = new Date();
+    for (const { id: orderId } of [sold, dropped])
+      await orders.keepHold({ tenantId: shop.tenant().id, orderId, now }, new Date(now.getTime() + 86_400_000));
+    assert.deepEqual(await shop.stock('kept'), { stock: 4, available: 4 });
+  });
+
   test('in yen and in dinars takes the amount that was agreed to', async () => {
     for (const [currency, amount] of [
       ['JPY', 3200],
@@ -102,6 +123,30 @@ describe('an order', () => {
       const order = await shop.reaches(id, 'paid');
       assert.deepEqual([order.currency, order.capturedAmount], [currency, amount]);
     }
+  });
+});
+
+describe('the stream of an order', () => {
+  test('tells each state while somebody follows, and what is left of them to who comes back', async () => {
+    const { id } = await shop.order({ paymentMethod: 'pm_card_authenticationRequired' });
+    const { payment } = await shop.reaches(id, 'needs_action');
+    const path = `/v1/orders/${id}/stream`;
+    const following = shop.call('GET', path);
+    await shop.twin().approve(payment.nextAction?.url ?? '');
+    await shop.ends(id, 'succeeded');
+    const refund = await shop.call('POST', `/v1/orders/${id}/refunds`, {});
+    await shop.ends(refund.body.id, 'succeeded');
+    // It ends with the last state that an order can have.
+    const told = eventsOf((await following).text);
+    const wanted = ['needs_action', 'paid', 'refunded'];
+    assert.deepEqual(
+      told.map(({ state }) => state).filter((state, index, all) => wanted.includes(state) && state !== all[index - 1]),
+      wanted,
+    );
+    const paidAt = told.findIndex(({ state }) => state === 'paid');
+    const headers = { 'Last-Event-ID': told[paidAt]?.id ?? '' };
+    const rest = await shop.api().call('GET', path, { key: shop.tenant().key, headers });
+    assert.deepEqual(eventsOf(rest.text), told.slice(paidAt + 1));
   });
 });
 

@@ -9,7 +9,7 @@ import type { Database } from '../schema.ts';
 import { type CartRow, reopenCart } from './cart-steps.ts';
 import { type OrderRow, standingOf, stateOf } from './merge.ts';
 import { insertOrderEvent, lockOrder, setStuck, write } from './payments.ts';
-import { holdStock, releaseHold, returnStock, sellStock } from './stock.ts';
+import { holdStock, releaseHold, returnStock, sellStock, wasSold } from './stock.ts';
 
 export interface OrderFilter {
   readonly state?: OrderState | undefined;
@@ -217,6 +217,8 @@ async function settleAbandoned(tx: Tx, row: OrderRow, now: Date): Promise<'ended
 
 async function prolongHold(tx: Tx, row: OrderRow, { payUntil, now }: { readonly payUntil: Date; readonly now: Date }): Promise<OrderRow> {
   const { tenant_id: tenantId, cart_id: cartId } = row;
+  // A worker that dies may leave this to be done again when the pieces were sold or set free long since.
+  if (row.ended_at !== null || (await wasSold(tx, row.id))) return row;
   const until = holdUntil(payUntil);
   const held = await tx.selectFrom('stock_hold').select('expires_at').where('cart_id', '=', cartId).execute();
   if (held.length > 0 && held.every(({ expires_at }) => expires_at >= until)) return row;

@@ -42,6 +42,12 @@ export async function releaseHold(tx: Tx, request: StockRequest): Promise<void> 
   await tx.deleteFrom('stock_hold').where('cart_id', '=', request.cartId).execute();
 }
 
+/** Whether an order's pieces were taken out of the stock, even if they have come back since. */
+export async function wasSold(tx: Tx, orderId: string): Promise<boolean> {
+  const row = await tx.selectFrom('stock_movement').select('sku').where('order_id', '=', orderId).limit(1).executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Puts back, once, what an order took. Safe to repeat, and where nothing was taken. */
 export async function returnStock(tx: Tx, request: Omit<SellRequest, 'lines'>): Promise<void> {
   await sql`select return_stock(${JSON.stringify(request)}::jsonb)`.execute(tx);
