@@ -77,6 +77,19 @@ module.exports = {
       { path: '^src/adapters/' },
       { path: '^src/', pathNot: '^src/(adapters|contracts)/' },
     ),
+    forbid(
+      'egress-alone-calls-out',
+      'Whatever goes to a host that somebody named goes through src/adapters/egress.ts. These few call the servers that settings name, or listen.',
+      {
+        path: '^src/',
+        pathNot: [
+          '^src/adapters/(egress[^/]*|antivirus-clamd|mailer-smtp-pool|payments-stripe-client)\\.ts$',
+          '^src/(server|metrics|api/lib/http-server)\\.ts$',
+          '^src/embedded/',
+        ],
+      },
+      valuesOf('^(http|https|http2|net|tls|dgram)$'),
+    ),
     forbid('adapters-know-no-temporal', 'A driver can be used without Temporal.', { path: '^src/adapters/' }, { path: TEMPORAL }),
 
     forbid(

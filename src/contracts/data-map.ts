@@ -29,7 +29,7 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   suppression: { personal: true, keeps: 'until it expires or is removed', onErasure: 'kept, so that the person still gets no mail' },
   email_attachment: {
     personal: true,
-    keeps: 'as long as the mails that name it',
+    keeps: 'as long as the mails that name it; one of a request that was refused after all, as long as the tenant',
     onErasure: 'row is deleted with the last of these mails',
   },
   email_route: { personal: false, keeps: 'one row for each mail server', onErasure: 'nothing' },

@@ -142,16 +142,21 @@ export function recipientsOf(mail: Pick<EmailInput, 'to' | 'cc' | 'bcc'>): reado
   return all;
 }
 
+const IN_BRACKETS = /<([^<>]+)>\s*$/;
+const QUOTED = /"(?:[^"\\]|\\.)*"/g;
+
 /** `Ada <ada@example.com>` → `ada@example.com`. */
 export function bareAddress(entry: string): string {
-  return (/<([^<>]+)>\s*$/.exec(entry)?.[1] ?? entry).trim();
+  return (IN_BRACKETS.exec(entry)?.[1] ?? entry).trim();
 }
 
 /** Made once: making a schema costs more than checking with it. */
 const BareAddress = z.email().max(254);
 
+/** A name with a bracket, a list or a group in it would be another address in the header than on the envelope. */
 function isOneAddress(entry: string): boolean {
-  return BareAddress.safeParse(bareAddress(entry)).success && !/[,;]/.test(entry.replace(/"[^"]*"/, ''));
+  const name = entry.replace(IN_BRACKETS, '').replaceAll(QUOTED, '');
+  return BareAddress.safeParse(bareAddress(entry)).success && !/[,;:<>"]/.test(name);
 }
 
 export const Email = z

@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { format } from 'node:util';
 import type { EmailInput } from '../contracts/email.ts';
 
 export interface Mailer {
@@ -6,5 +6,5 @@ export interface Mailer {
 }
 
 export function createMailer(port: number): Mailer {
-  return { send: async (email) => void connect(port).end(email.to) };
+  return { send: async (email) => void format(port, email.to) };
 }

@@ -1,0 +1,3 @@
+export function ask(url: string): Promise<Response> {
+  return fetch(url);
+}
