@@ -112,6 +112,30 @@ describe('a refund by signal', () => {
     assert.ok(ofTaken.includes('ops:ada') && ofTaken.includes('ops:eve'), ofTaken.join());
     assert.ok((await actorsOf(voided.id, 'operation.signal.received')).includes('ops:bob'));
   });
+
+  test('capture of what is no amount, or more than is reserved, takes nothing and is audited', async () => {
+    const { id } = await shop.order({ paymentMethod: 'pm_card_visa', captureMethod: 'manual' });
+    await shop.reaches(id, 'authorized');
+    const workflowId = await workflowOf(id);
+    const send = (input: string) => temporal('signal', '--workflow-id', workflowId, '--name', 'capture', '--input', input);
+    const refused = async (count: number) =>
+      soon(async () =>
+        assert.deepEqual(
+          await actorsOf(id, 'order.capture.refused'),
+          Array.from({ length: count }, () => 'ops:ada'),
+        ),
+      );
+    const wrong = ['"1000"', '0', '-5', '10.5', 'null', '1991'];
+    for (const [nth, amount] of wrong.entries()) {
+      await send(`{"actor":"ops:ada","amount":${amount}}`);
+      await refused(nth + 1);
+    }
+    const order = await shop.reaches(id, 'authorized');
+    assert.equal(order.capturedAmount, 0);
+    await send('{"actor":"ops:ada","amount":1000}');
+    await shop.ends(id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'paid')).capturedAmount, 1000);
+  });
 });
 
 describe('an order’s workflow that an operator', () => {

@@ -4,10 +4,17 @@ import type { Opened, RunRef } from '../../contracts/pure/operations.ts';
 import type { OrderRow } from '../../store/checkout/merge.ts';
 import type { OrderStep } from '../../store/checkout/orders.ts';
 import type { Store } from '../../store/index.ts';
+import { noteRefusal } from './refusals.ts';
 
 export interface HoldRequest {
   readonly run: RunRef;
   readonly untilMs: number;
+}
+
+export interface RefusedRequest {
+  readonly run: RunRef;
+  /** As it was sent, by whatever tool. */
+  readonly asked: unknown;
 }
 
 export interface StuckRequest {
@@ -58,6 +65,12 @@ export function createOrderActivities({ store, viewOf }: OrderActivityDeps) {
     async sellStock({ run }: { readonly run: RunRef }) {
       await orders.resumed(stepOf(run));
       return { short: await orders.sell(stepOf(run)) };
+    },
+
+    /** Notes that somebody asked for money to be taken in a way that is not understood. */
+    async refuseCapture({ run, asked }: RefusedRequest) {
+      await noteRefusal(store, { ...stepOf(run), what: 'capture', asked, why: 'not_understood' });
+      return {};
     },
 
     /** A person must look. */

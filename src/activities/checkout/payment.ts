@@ -6,6 +6,7 @@ import type { OrderRow } from '../../store/checkout/merge.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
 import { type OrderActivityDeps, stepOf } from './order.ts';
 import { changePayment, type PaymentChange, type PaymentParts, providerKey, settleChange } from './payment-effect.ts';
+import { noteRefusal } from './refusals.ts';
 import type { PaymentSync } from './sync.ts';
 
 export interface PaymentActivityDeps extends PaymentParts, OrderActivityDeps {
@@ -27,6 +28,7 @@ export interface CaptureRequest {
   readonly run: RunRef;
   /** All that is authorized when absent. */
   readonly amount?: number;
+  readonly actor?: string;
 }
 
 export interface UndoRequest {
@@ -113,11 +115,13 @@ async function confirmPayment(deps: PaymentActivityDeps, { run, paymentTry }: Co
   return deps.viewOf(await deps.store.checkout.orders.confirmed(stepOf(run), paymentTry, decline));
 }
 
-async function capturePayment(deps: PaymentActivityDeps, { run, amount }: CaptureRequest): Promise<OrderView> {
+async function capturePayment(deps: PaymentActivityDeps, { run, amount, actor }: CaptureRequest): Promise<OrderView> {
   const row = await orderOf(deps, run);
-  const isTooMuch = amount !== undefined && amount > row.authorized_amount;
   if (row.captured_amount > 0) return known(deps, run, row);
-  if (isTooMuch) return deps.viewOf(row);
+  if (amount !== undefined && amount > row.authorized_amount) {
+    await noteRefusal(deps.store, { ...stepOf(run), what: 'capture', asked: { actor }, why: 'too_large' });
+    return deps.viewOf(row);
+  }
   await changePayment(deps, run, captureChange(deps, row, amount));
   return readPayment(deps, run);
 }

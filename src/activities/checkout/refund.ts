@@ -11,6 +11,7 @@ import type { Store } from '../../store/index.ts';
 import { readAsked } from '../lib/asked.ts';
 import { refundChange } from './payment.ts';
 import { changePayment, type PaymentChange, type PaymentParts, providerKey, settleChange } from './payment-effect.ts';
+import { noteRefusal } from './refusals.ts';
 import type { PaymentSync } from './sync.ts';
 
 /** What a refund’s workflow decides by. */
@@ -75,12 +76,11 @@ interface Asked {
 
 type RefundAsked = { readonly outcome: 'accepted'; readonly refundId: string } | { readonly outcome: Refused['why'] };
 
-/** What is refused is noted: who sends a signal gets no answer. */
 async function askRefund({ store }: RefundActivityDeps, { tenantId, orderId, nowMs, asked }: Asked): Promise<RefundAsked> {
   const { actor } = readAsked(asked);
   const now = new Date(nowMs);
   const read = Asking.safeParse(asked);
-  if (!read.success) return refuse(store, { tenantId, orderId, actor, now, why: 'not_understood' });
+  if (!read.success) return refuse(store, { tenantId, orderId, asked, now, why: 'not_understood' });
   const { id, amount } = read.data;
   const key = `signal:${orderId}:${id ?? `amount-${amount ?? 'rest'}`}`;
   const accepted = await store.checkout.acceptRefund({
@@ -88,7 +88,7 @@ async function askRefund({ store }: RefundActivityDeps, { tenantId, orderId, now
     input: { orderId, reason: 'requested_by_customer', ...(amount === undefined ? {} : { amount }) },
   });
   if (accepted.outcome === 'too_large' || accepted.outcome === 'no_order' || accepted.outcome === 'mismatch')
-    return refuse(store, { tenantId, orderId, actor, now, why: accepted.outcome });
+    return refuse(store, { tenantId, orderId, asked, now, why: accepted.outcome });
   return { outcome: 'accepted', refundId: accepted.operation.id };
 }
 
@@ -111,15 +111,14 @@ const WHY_NOT: Readonly<Record<Refused['why'], string>> = {
 interface Refused {
   readonly tenantId: string;
   readonly orderId: string;
-  readonly actor: string;
+  readonly asked: unknown;
   readonly now: Date;
   readonly why: 'not_understood' | 'too_large' | 'no_order' | 'mismatch';
 }
 
-async function refuse(store: Store, { tenantId, orderId, actor, now, why }: Refused): Promise<RefundAsked> {
-  const about = { target: `order/${orderId}`, operationId: orderId, details: { why } };
-  await store.audit.write({ tenantId, actor, at: now, action: 'order.refund.refused', ...about });
-  return { outcome: why };
+async function refuse(store: Store, refused: Refused): Promise<RefundAsked> {
+  await noteRefusal(store, { ...refused, what: 'refund' });
+  return { outcome: refused.why };
 }
 
 async function openRefund({ store }: RefundActivityDeps, run: RunRef): Promise<Opened<RefundView>> {

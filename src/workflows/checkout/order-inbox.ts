@@ -1,7 +1,7 @@
 import { CancellationScope, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
 import { ORDER_SIGNALS } from '../../contracts/pure/checkout.ts';
 import type { Asked } from '../../contracts/pure/messages.ts';
-import type { OperationRef } from '../../contracts/pure/operations.ts';
+import type { OperationRef, RunRef } from '../../contracts/pure/operations.ts';
 import { core } from './steps.ts';
 
 export interface CaptureAsked extends Asked {
@@ -31,12 +31,13 @@ export interface OrderInbox {
   isReadAsked: boolean;
   isApproved: boolean;
   isVoidAsked: boolean;
-  captureAsked: { readonly amount?: number } | undefined;
+  captureAsked: { readonly amount?: number; readonly actor?: string } | undefined;
 }
 
 /** Sets the handlers of an order’s signals. Each only notes what was asked, so the same signal twice is one; a refund is work of its own. */
 export function createOrderInbox(ref: OperationRef): OrderInbox {
   const inbox: OrderInbox = { isNews: false, isReadAsked: false, isApproved: false, isVoidAsked: false, captureAsked: undefined };
+  const now = (): RunRef => ({ ...ref, runId: workflowInfo().runId, nowMs: Date.now() });
   const news = (): void => {
     inbox.isNews = true;
   };
@@ -58,9 +59,9 @@ export function createOrderInbox(ref: OperationRef): OrderInbox {
   );
   setHandler(
     capture,
-    (asked) => {
-      const amount = asked?.amount;
-      inbox.captureAsked = typeof amount === 'number' && Number.isInteger(amount) && amount > 0 ? { amount } : {};
+    async (asked) => {
+      if (isCapture(asked ?? {})) inbox.captureAsked = captureOf(asked);
+      else await CancellationScope.nonCancellable(() => core.refuseCapture({ run: now(), asked }));
     },
     { description: 'Take reserved money: {"amount": …} or all of it.' },
   );
@@ -74,10 +75,20 @@ export function createOrderInbox(ref: OperationRef): OrderInbox {
   setHandler(
     refundOrder,
     async (asked) => {
-      const run = { ...ref, runId: workflowInfo().runId, nowMs: Date.now() };
-      await CancellationScope.nonCancellable(() => core.askRefund({ run, asked: asked ?? {} }));
+      await CancellationScope.nonCancellable(() => core.askRefund({ run: now(), asked: asked ?? {} }));
     },
     { description: 'Give money back: {"amount": …} or all that is left. With another {"id": …} the same amount once more.' },
   );
   return inbox;
+}
+
+/** The CLI may send anything. What is not understood must not be taken for all there is. */
+function isCapture(asked: unknown): boolean {
+  if (typeof asked !== 'object' || asked === null) return false;
+  return !('amount' in asked) || (typeof asked.amount === 'number' && Number.isSafeInteger(asked.amount) && asked.amount > 0);
+}
+
+function captureOf(asked: CaptureAsked | undefined): NonNullable<OrderInbox['captureAsked']> {
+  const { amount, actor } = asked ?? {};
+  return { ...(amount === undefined ? {} : { amount }), ...(actor === undefined ? {} : { actor }) };
 }
