@@ -1,6 +1,7 @@
 // What people ask of orders, what is undone, and how orders end early.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { FulfilmentReport } from '../../src/adapters/fulfilment.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
 
@@ -13,6 +14,18 @@ function verb(orderId: string, name: string, body: object = {}) {
 async function cartOf(orderId: string) {
   const { body } = await shop.call('GET', `/v1/orders/${orderId}`);
   return (await shop.call('GET', `/v1/carts/${body.cartId}`)).body;
+}
+
+/** Waits until whoever ships is being asked. */
+async function fulfilling(orderId: string): Promise<void> {
+  const asked = "select 1 from effect where root_id = $1 and step = 'fulfil' and state = 'sending'";
+  await eventually(async () => (await shop.api().sql(shop.tenant().id, asked, [orderId])).length === 1, { timeoutMs: 150_000 });
+}
+
+/** Waits until the order's workflow has heard what it was told. */
+async function told(orderId: string): Promise<void> {
+  const heard = "select 1 from audit_entry where operation_id = $1 and action = 'operation.signal.received'";
+  await eventually(async () => (await shop.api().sql(shop.tenant().id, heard, [orderId])).length > 0, { timeoutMs: 150_000 });
 }
 
 const RESERVED = { paymentMethod: 'pm_card_visa', captureMethod: 'manual' };
@@ -127,6 +140,35 @@ describe('an order that comes to nothing', () => {
     );
     const order = await shop.reaches(id, 'paid');
     assert.deepEqual([order.stuck?.reason, order.refundedAmount], ['refund_failed', 0]);
+  });
+
+  test('voided while whoever ships can not be reached: the money goes back, and nothing is sent', async () => {
+    const asked = Promise.withResolvers<FulfilmentReport>();
+    shop.fulfilment(asked.promise);
+    const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+    await fulfilling(id);
+    assert.equal((await verb(id, 'void')).status, 202);
+    await told(id);
+    asked.resolve({ outcome: 'not_done' });
+    await shop.ends(id, 'cancelled');
+    const order = await shop.reaches(id, 'refunded');
+    assert.deepEqual([order.refundedAmount, order.fulfilmentReference], [1990, undefined]);
+  });
+
+  test('voided too late, while whoever ships takes the goods, is sent; and the audit log says so', async () => {
+    const asked = Promise.withResolvers<FulfilmentReport>();
+    shop.fulfilment(asked.promise);
+    const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+    await fulfilling(id);
+    assert.equal((await verb(id, 'void')).status, 202);
+    await told(id);
+    asked.resolve({ outcome: 'accepted', reference: 'on-its-way' });
+    await shop.ends(id, 'succeeded');
+    const rows = await shop
+      .api()
+      .sql(shop.tenant().id, "select 1 from audit_entry where operation_id = $1 and action = 'order.void.refused'", [id]);
+    assert.equal(rows.length, 1);
+    assert.equal((await verb(id, 'void')).status, 409);
   });
 
   test('held by whoever ships: approve sends it, void gives the money back', async () => {

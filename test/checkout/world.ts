@@ -32,8 +32,8 @@ export interface Shop {
   twin(): OpenTwin;
   mailbox(): SmtpScriptServer;
   tenant(): { readonly id: string; readonly key: string };
-  /** What whoever ships says next; afterwards they accept. */
-  fulfilment(...reports: readonly FulfilmentReport[]): void;
+  /** What whoever ships says next, when they say it; afterwards they accept. */
+  fulfilment(...reports: readonly (FulfilmentReport | Promise<FulfilmentReport>)[]): void;
   call(method: string, path: string, body?: unknown): Promise<Answer>;
   /** Puts a product on sale. */
   product(sku: string, stock?: number, prices?: readonly object[]): Promise<void>;
@@ -57,7 +57,7 @@ export function useShop(options: ShopOptions = {}): Shop {
   let mailbox: SmtpScriptServer;
   let jobs: PaymentJobs;
   let tenant: { readonly id: string; readonly key: string };
-  let planned: FulfilmentReport[] = [];
+  let planned: (FulfilmentReport | Promise<FulfilmentReport>)[] = [];
   const fulfilment: Fulfilment = {
     fulfil: ({ key }) => Promise.resolve(planned.shift() ?? { outcome: 'accepted', reference: `test-${key}` }),
   };

@@ -29,7 +29,9 @@ export interface FulfilRequest {
 
 export type Fulfilled =
   | { readonly outcome: 'accepted'; readonly reference: string }
-  | { readonly outcome: 'held' | 'refused'; readonly code: string };
+  | { readonly outcome: 'held' | 'refused'; readonly code: string }
+  /** Surely nothing has left, at this try or an earlier one. */
+  | { readonly outcome: 'not_done' };
 
 /** What follows on payment: goods and a receipt. */
 export function createFulfilmentActivities(deps: FulfilmentActivityDeps) {
@@ -48,6 +50,7 @@ export function createFulfilmentActivities(deps: FulfilmentActivityDeps) {
       const standing = await runEffect({ effects: store.effects, run, party, signal, sleep: sleepInActivity }, effect);
       if (standing === 'refused') return told.answer ?? { outcome: 'refused', code: codeOf(effect.response) };
       if (told.answer?.outcome === 'held') return told.answer;
+      if (told.answer?.outcome === 'not_done' && effect.repeats === 0) return told.answer;
       if (standing !== 'done') throw ApplicationFailure.retryable('The order could not be handed over.', 'OutsideUnavailable');
       const reference = told.answer?.outcome === 'accepted' ? told.answer.reference : referenceOf(effect.response);
       await store.checkout.orders.fulfilled(stepOf(run), reference);
@@ -109,6 +112,7 @@ function partyOf(fulfilment: Fulfilment, order: OrderRow, { isApproved, told }: 
           told.answer = report;
           return { state: 'not_done', response: { code: report.code } };
         case 'not_done':
+          told.answer = report;
           return { state: 'not_done' };
         case 'unknown':
           return { state: 'ambiguous' };

@@ -73,6 +73,12 @@ export function createOrderActivities({ store, viewOf }: OrderActivityDeps) {
       return {};
     },
 
+    /** Notes that somebody asked for an order to be taken back whose goods had been handed over. */
+    async refuseVoid({ run }: { readonly run: RunRef }) {
+      await noteRefusal(store, { ...stepOf(run), what: 'void', asked: { actor: 'workflow' }, why: 'handed_over' });
+      return {};
+    },
+
     /** A person must look. */
     async markOrderStuck({ run, reason }: StuckRequest) {
       await orders.stuck(stepOf(run), reason);

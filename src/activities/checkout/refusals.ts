@@ -5,7 +5,7 @@ export interface Refusal {
   readonly tenantId: string;
   readonly orderId: string;
   readonly now: Date;
-  readonly what: 'refund' | 'capture';
+  readonly what: 'refund' | 'capture' | 'void';
   /** As it was sent, by whatever tool: who asked is in it. */
   readonly asked: unknown;
   /** snake_case. */

@@ -11,6 +11,9 @@ const CAPTURE_MARGIN_MS = 3_600_000; // 1 h
 /** How long pieces are kept for a bank that takes its time, or a person; begun anew while it lasts. */
 const KEEP_STOCK_MS = 30 * 86_400_000; // 30 days
 
+/** As often as an outside party is tried that can't be reached. */
+const MAX_HAND_OVER_PAUSE_MS = 30_000; // 30 s
+
 /** Why an order comes to nothing, or to nobody knows what. */
 interface Ending {
   readonly state: 'cancelled' | 'failed' | 'unknown';
@@ -155,12 +158,16 @@ async function deliver(view: OrderView, work: OrderWork): Promise<Outcome> {
   await control.mark('fulfilling');
   const fulfilmentReference = await fulfil(work);
   const { receiptId } = await outside.sendReceipt({ run: control.run() });
+  // It was asked for while whoever ships was taking the goods.
+  if (work.inbox.isVoidAsked) await core.refuseVoid({ run: control.run() });
   const result = { state: 'paid', paidAmount: view.capturedAmount, fulfilmentReference, ...(receiptId === null ? {} : { receiptId }) };
   return { status: 'succeeded', result };
 }
 
+/** Until whoever ships has the goods. Before each try, and while nothing has left, a person may still take the order back. */
 async function fulfil({ control, inbox }: OrderWork): Promise<string> {
-  for (;;) {
+  for (let round = 0; ; round += 1) {
+    if (inbox.isVoidAsked) throw new OrderEnd({ ...voided(), givesBack: true });
     const fulfilled = await outside.fulfilOrder({ run: control.run(), isApproved: inbox.isApproved });
     if (fulfilled.outcome === 'accepted') return fulfilled.reference;
     if (fulfilled.outcome === 'refused')
@@ -170,11 +177,20 @@ async function fulfil({ control, inbox }: OrderWork): Promise<string> {
         message: `The goods can not be sent: ${fulfilled.code}.`,
         givesBack: true,
       });
-    if (inbox.isVoidAsked) throw new OrderEnd({ ...voided(), givesBack: true });
+    if (inbox.isVoidAsked) continue;
     inbox.isReadAsked = false;
+    if (fulfilled.outcome === 'not_done') {
+      const until = (): boolean => inbox.isVoidAsked || inbox.isReadAsked;
+      await control.wait({ durationMs: handOverAgainMs(round), phase: 'fulfilling', message: 'Whoever ships can not be reached.', until });
+      continue;
+    }
     const until = (): boolean => inbox.isApproved || inbox.isVoidAsked || inbox.isReadAsked;
     await control.wait({ durationMs: FOREVER_MS, phase: 'held', message: `Waits for approve or void: ${fulfilled.code}.`, until });
   }
+}
+
+function handOverAgainMs(round: number): number {
+  return Math.min(MAX_HAND_OVER_PAUSE_MS, 500 * 2 ** Math.min(round, 10));
 }
 
 /** Money back, pieces back, cart open. Tried until it is done; what needs a person is listed. */
