@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import * as z from 'zod';
 import { inParallel, TimedClient } from './lib/client.ts';
 import { mailOf } from './lib/mails.ts';
@@ -176,17 +177,30 @@ async function measureScheduled({ product, pid, apiUrl }: BenchWorld): Promise<r
   await inParallel(500, 8, post);
   await sleep(2_000);
   const appPid = product.pidOf('app');
-  const before = { tree: usageOf(pid), app: usageOf(appPid) };
+  const before = { tree: usageOf(pid), app: usageOf(appPid), disk: await databaseBytes(product.endpoints['database'] ?? '') };
   await inParallel(SCHEDULED_MAILS, 8, post);
   const appCpuMs = usageOf(appPid).cpuMs - before.app.cpuMs;
   await sleep(2_000);
   const grownBytes = usageOf(pid).memoryBytes - before.tree.memoryBytes;
+  const diskBytes = (await databaseBytes(product.endpoints['database'] ?? '')) - before.disk;
   client.close();
   return [
     { name: 'CPU of the API process a post, nothing started', unit: 'ms', ...spreadOf([appCpuMs / SCHEDULED_MAILS]) },
     { name: 'memory a scheduled mail, all processes', unit: 'kB', ...spreadOf([grownBytes / SCHEDULED_MAILS / 1024]) },
+    { name: 'disk a scheduled mail, tables and indexes', unit: 'kB', ...spreadOf([diskBytes / SCHEDULED_MAILS / 1024]) },
     { name: 'memory of all processes, with all of them waiting', unit: 'MB', ...spreadOf([usageOf(pid).memoryBytes / 2 ** 20]) },
   ];
+}
+
+async function databaseBytes(url: string): Promise<number> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ bytes: string }>('select pg_database_size(current_database()) as bytes');
+    return Number(rows[0]?.bytes);
+  } finally {
+    await client.end();
+  }
 }
 
 async function eagerShare({ product }: BenchWorld): Promise<Figure> {
