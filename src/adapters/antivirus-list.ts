@@ -1,3 +1,4 @@
+import { giveBack, oneAtATime } from './give-back.ts';
 import type { Antivirus } from './antivirus.ts';
 
 /** The test file that every scanner knows, in two halves, so that no scanner takes this file for it. */
@@ -14,11 +15,12 @@ export function createSignatureList(hashes: readonly string[]): Antivirus {
       if (known.has(sha256.toLowerCase())) return { state: 'infected', engine: ENGINE, signature: 'listed hash' };
       let rest: Buffer = Buffer.alloc(0);
       let scannedBytes = 0;
-      for await (const chunk of content) {
+      for await (const chunk of oneAtATime(content)) {
         signal.throwIfAborted();
         const bytes = Buffer.concat([rest, chunk]);
         if (bytes.includes(EICAR)) return { state: 'infected', engine: ENGINE, signature: 'EICAR test file' };
-        rest = bytes.subarray(-(EICAR.length - 1));
+        rest = Buffer.from(bytes.subarray(-(EICAR.length - 1)));
+        giveBack(bytes);
         scannedBytes += chunk.length;
         if (scannedBytes > MAX_SCANNED_BYTES) break;
       }

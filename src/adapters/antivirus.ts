@@ -8,6 +8,7 @@ export type ScanResult =
   | { readonly state: 'not_scanned'; readonly engine: string; readonly why: 'no_signature_database' | 'too_large' };
 
 export interface ScanRequest {
+  /** Pieces belong to the scanner. */
   readonly content: AsyncIterable<Uint8Array>;
   /** Of the whole content, in hexadecimal. */
   readonly sha256: string;

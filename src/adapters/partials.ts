@@ -19,7 +19,7 @@ export interface PartialRef {
 
 /** Writes one segment. Used by one request at a time. */
 export interface PartialWriter {
-  /** Writes the bytes, one after the other, at this place of the object. */
+  /** Writes the bytes, one after the other, at this place of the object. Their memory is its own from then on: nobody else may use it. */
   write(bytes: readonly Uint8Array[], atByte: number): Promise<void>;
   /** Resolves when all that was written would survive a crash of the machine. */
   flush(): Promise<void>;

@@ -1,7 +1,6 @@
 const QUOTE = 0x22;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const SPACE = 0x20;
 /** What a quoted field may follow, where the delimiter isn't known: comma, semicolon, tab, bar, colon. */
 const USUAL_DELIMITERS: readonly number[] = [0x2c, 0x3b, 0x09, 0x7c, 0x3a];
 
@@ -45,7 +44,7 @@ export class RecordScanner {
     return this.#isQuoted && !this.#isQuoteSeen;
   }
 
-  /** One plain loop over bytes, which the runtime makes good machine code of: its own searches for three sorts of bytes take half as long again. */
+  /** One plain loop, which the runtime makes good machine code of: its own searches for three sorts of bytes take half as long again. */
   take(piece: Uint8Array): void {
     const length = piece.length;
     if (length === 0) return;
@@ -56,9 +55,15 @@ export class RecordScanner {
     let lines = this.lines;
     let end = 0;
     let endLines = 0;
+    const words = new Int32Array(piece.buffer, 0, piece.buffer.byteLength >> 2);
+    const from = piece.byteOffset;
     for (let at = first; at < length; at += 1) {
+      if (((from + at) & 3) === 0) {
+        while (at + 4 <= length && isPlain(words[(from + at) >> 2] ?? 0)) at += 4;
+        if (at >= length) break;
+      }
       const byte = piece[at] ?? 0;
-      if (byte > QUOTE || byte === SPACE) continue;
+      if (byte > QUOTE) continue;
       if (byte === NEWLINE) {
         lines += 1;
         if (isQuoted) continue;
@@ -107,4 +112,10 @@ export class RecordScanner {
     this.recordEnd = this.offset;
     this.recordLines = this.lines;
   }
+}
+
+/** Whether none of the four bytes of a word is a quote or below 0x0e; may be false of a word of which none is. */
+function isPlain(word: number): boolean {
+  const quotes = word ^ 0x22222222;
+  return ((((word - 0x0e0e0e0e) & ~word) | ((quotes - 0x01010101) & ~quotes)) & 0x80808080) === 0;
 }

@@ -3,6 +3,7 @@ import { access, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
+import { giveBack } from './give-back.ts';
 import type { PartialRef, Partials, PartialWriter, Segment } from './partials.ts';
 import { flushFolder, ONLY_OUR_FILES, type Root, TEMPORARY_FOLDER, undefinedWhenMissing } from './storage-file-root.ts';
 import { writeTogether } from './write-all.ts';
@@ -58,7 +59,10 @@ async function openSegment(folder: string, { epoch, firstByte }: Segment): Promi
   const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, ONLY_OUR_FILES);
   if (isNew) for (const made of [folder, join(folder, '..'), join(folder, '../..')]) await flushFolder(made);
   return {
-    write: (bytes, atByte) => writeTogether(file, bytes, atByte - firstByte),
+    async write(bytes, atByte) {
+      await writeTogether(file, bytes, atByte - firstByte);
+      for (const piece of bytes) giveBack(piece);
+    },
     flush: () => file.datasync(),
     close: () => file.close(),
   };

@@ -13,7 +13,7 @@ import { writeAll } from './write-all.ts';
 import type { ByteRange, LocalFile, OpenedObject, Storage, StoredContent, StoredObject } from './storage.ts';
 
 /** Fewer and larger reads than usual cost half as much. */
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 512 * 1024;
 
 /** Objects as files of the same names in a folder, which it makes when it is missing. */
 export function createFileStorage(folder: string): Storage {

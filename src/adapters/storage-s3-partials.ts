@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { giveBack } from './give-back.ts';
 import type { PartialRef, Partials, PartialWriter, Segment } from './partials.ts';
 import type { Bucket } from './storage-s3-bucket.ts';
 import type { StoredObject } from './storage.ts';
@@ -53,8 +54,10 @@ class PieceWriter implements PartialWriter {
     // An earlier request may have left pieces that it never acknowledged: they would stand between ours.
     this.#sending ??= removeAll(this.#bucket, `${this.#folder}/`, (piece) => beginningOf(piece) >= atByte);
     if (this.#waitingBytes === 0) this.#beginsAt = atByte;
-    this.#waiting.push(...bytes);
-    this.#waitingBytes += bytes.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const kept = Buffer.concat(bytes);
+    for (const piece of bytes) giveBack(piece);
+    this.#waiting.push(kept);
+    this.#waitingBytes += kept.length;
     if (this.#waitingBytes >= PIECE_BYTES) await this.#send();
   }
 

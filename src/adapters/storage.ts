@@ -57,7 +57,7 @@ export interface StoragePage {
 export interface Storage {
   /**
    * Stores an object, in the place of the one of this name; of several at a time the last to end wins. When it rejects, or the process dies,
-   * what was there before is there still. Idempotent.
+   * what was there before is there still. Asks for the next piece of the content when it is done with the one before. Idempotent.
    */
   put(name: string, content: AsyncIterable<Uint8Array>, options?: { readonly signal?: AbortSignal }): Promise<StoredContent>;
   /**

@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip, createZstdCompress } from 'node:zlib';
 import { Readable } from 'node:stream';
+import { oneAtATime } from './give-back.ts';
 import type { OutputFormat, OutputPart, TableColumn, Tables, TableWork } from './tables.ts';
 import { convertCsv } from './tables/csv.ts';
 import { cutChunks } from './tables/cut.ts';
@@ -60,7 +61,7 @@ async function* gunzipped(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
 async function* joinParts(parts: readonly OutputPart[], to: OutputFormat, columns: readonly TableColumn[]): AsyncGenerator<Uint8Array> {
   if (to.format === 'parquet') return yield* joinParquet(parts);
   if (to.format === 'csv') yield* packedText(`${columns.map(({ name }) => csvField(name)).join(',')}\n`, to);
-  for (const part of parts) yield* part.read();
+  for (const part of parts) yield* oneAtATime(part.read());
 }
 
 async function* packedText(text: string, { compression }: OutputFormat): AsyncGenerator<Uint8Array> {

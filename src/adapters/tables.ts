@@ -80,7 +80,7 @@ export interface CutChunk {
   readonly rejects: readonly Reject[];
 }
 
-/** The input from a byte on, in UTF-8, without a byte order mark. */
+/** The input from a byte on, in UTF-8, without a byte order mark. Pieces belong to whoever reads them. */
 export type OpenInput = (firstByte: number) => AsyncIterable<Uint8Array>;
 
 export interface CutRequest {
@@ -174,12 +174,13 @@ export interface Tables {
   open(options: { readonly threads: number }): Promise<TableWork>;
   /** The content of a packed file, all members or frames of it. Whoever stops reading stops the unpacking. */
   unpack(packed: AsyncIterable<Uint8Array>, by: 'gzip' | 'zstd'): AsyncIterable<Uint8Array>;
-  /** Puts parts together to one output; a Parquet file is made of one part at least. */
+  /** Puts parts together to one output; a Parquet file is made of one part at least. Each piece is gone when the next is asked for. */
   join(parts: readonly OutputPart[], to: OutputFormat, columns: readonly TableColumn[]): AsyncIterable<Uint8Array>;
 }
 
 export interface OutputPart {
   readonly sizeBytes: number;
+  /** Pieces belong to whoever reads them. */
   read(firstByte?: number, lastByte?: number): AsyncIterable<Uint8Array>;
 }
 

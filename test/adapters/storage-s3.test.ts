@@ -68,9 +68,9 @@ describe('s3', { skip: GIVEN === undefined ? NO_S3 : false }, () => {
       await using target = await startBucket('');
       const storage = createStorage(target.url);
       const writer = await storage.partials.open(ID, { epoch: 1, firstByte: 0 });
-      const half = Buffer.alloc(PIECE_BYTES / 2, 'x');
-      await writer.write([half], 0);
-      await writer.write([half], half.length);
+      const half = PIECE_BYTES / 2;
+      await writer.write([Buffer.alloc(half, 'x')], 0);
+      await writer.write([Buffer.alloc(half, 'x')], half);
       await writer.close();
       const read = storage.partials.read({ id: ID, segments: [{ epoch: 1, firstByte: 0 }], sizeBytes: PIECE_BYTES });
       assert.equal(Buffer.concat(await read.toArray()).length, PIECE_BYTES);

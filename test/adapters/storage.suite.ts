@@ -71,6 +71,20 @@ function describeObjects(start: Start): void {
     assert.equal(await target.countTemporary(), 0);
   });
 
+  it('takes content whose memory is used again as soon as the next piece is asked for', async () => {
+    await using target = await start();
+    const storage = createStorage(target.url);
+    const memory = Buffer.alloc(300_000);
+    async function* content(): AsyncGenerator<Uint8Array> {
+      for (const letter of 'abcdefghijklmnopqrstuvwxyzabcdefgh') yield memory.fill(letter);
+      memory.fill('!');
+    }
+    const { sizeBytes } = await storage.put('a', content());
+    const stored = (await textOf(storage, 'a')) ?? assert.fail('it is not there');
+    assert.equal(sizeBytes, stored.length);
+    assert.equal(stored.replaceAll(/(.)\1*/g, '$1'), 'abcdefghijklmnopqrstuvwxyzabcdefgh');
+  });
+
   it('takes a file of this machine in, in the place of what was there, and leaves it when it can not', async () => {
     await using target = await start();
     const folder = await mkdtemp(join(tmpdir(), 'nightshift-put-file-'));

@@ -344,8 +344,13 @@ async function partOf(path: string): Promise<OutputPart> {
   return { sizeBytes: size, read: (start = 0, end = Infinity) => createReadStream(path, { start, end }) };
 }
 
+/** Each with memory of its own, which its reader may give back. */
 async function* piecesOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+  for (let at = 0; at < bytes.length; at += 65_536) {
+    const piece = Buffer.allocUnsafeSlow(Math.min(65_536, bytes.length - at));
+    bytes.copy(piece, 0, at);
+    yield piece;
+  }
 }
 
 function linesOf(text: string): readonly Reject[] {

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { giveBack } from '../give-back.ts';
 import { RecordScanner } from '../record-scanner.ts';
 import { writeTogether } from '../write-all.ts';
 import type { CutChunk, CutRequest, KnownPlace, OpenInput, Reject } from '../tables.ts';
@@ -40,7 +41,9 @@ class Cutter {
   #start: KnownPlace;
   /** Of the input. */
   #places: KnownPlace[] = [];
-  /** Bytes since the end of the last whole record that is in a chunk. */
+  /** What was read last. */
+  #piece: Uint8Array | undefined;
+  /** Bytes since the end of the last whole record that is in a chunk, some of them in the piece that was read last. */
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   /** Read, but not yet taken. */
@@ -121,10 +124,23 @@ class Cutter {
     const unread = this.#unread;
     this.#unread = undefined;
     if (unread !== undefined && unread.length > 0) return unread;
+    this.#dropPiece();
     const { value, done } = await this.#input.next();
-    if (done !== true) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    if (done !== true) {
+      this.#piece = value;
+      return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    }
     this.#isOver = true;
     return undefined;
+  }
+
+  /** Keeps what is still pending of it. */
+  #dropPiece(): void {
+    const piece = this.#piece;
+    if (piece === undefined) return;
+    this.#pending = this.#pending.map((bytes) => (bytes.buffer === piece.buffer ? Buffer.from(bytes) : bytes));
+    this.#piece = undefined;
+    giveBack(piece);
   }
 
   #take(bytes: Buffer): void {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { open } from 'node:fs/promises';
+import { giveBack, oneAtATime } from '../give-back.ts';
 import type { Reject } from '../tables.ts';
 
 const TEXT_CHARS = 200;
@@ -16,10 +17,11 @@ export interface FilteredLines {
 export async function filterLines(from: string, to: string, firstLine: number): Promise<FilteredLines> {
   const lines: number[] = [];
   const rejects: Reject[] = [];
-  await using source = await open(from, 'r');
+  await using file = await open(from, 'r');
+  const source = oneAtATime<Buffer>(file.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false }));
   await using target = await open(to, 'w');
   let line = firstLine - 1;
-  for await (const batch of linesOf(source.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false }))) {
+  for await (const batch of linesOf(source)) {
     const kept: Buffer[] = [];
     for (const bytes of batch) {
       line += 1;
@@ -29,7 +31,9 @@ export async function filterLines(from: string, to: string, firstLine: number): 
         lines.push(line);
       } else if (found !== 'blank') rejects.push({ line, ...found });
     }
-    if (kept.length > 0) await target.writeFile(Buffer.concat(kept));
+    const together = Buffer.concat(kept);
+    await target.writeFile(together);
+    giveBack(together);
   }
   return { lines, rejects };
 }
@@ -85,6 +89,7 @@ async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly 
     }
     rest = Buffer.from(bytes.subarray(from));
     yield lines;
+    if (bytes !== piece) giveBack(bytes);
   }
   if (rest.length > 0) yield [rest];
 }

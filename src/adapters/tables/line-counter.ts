@@ -14,7 +14,9 @@ export class LineCounter implements AsyncDisposable {
   /** Where the scanner began. */
   #start: KnownPlace;
   #scanner: RecordScanner;
-  #piece: Buffer = Buffer.alloc(0);
+  readonly #memory = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  /** What was read last. */
+  #piece: Buffer = this.#memory.subarray(0, 0);
   /** Offset of the piece in the file. */
   #from = 0;
 
@@ -59,7 +61,7 @@ export class LineCounter implements AsyncDisposable {
     if (place === undefined || place.byte <= this.#offset) return;
     this.#start = place;
     this.#scanner = new RecordScanner(this.#options);
-    this.#piece = Buffer.alloc(0);
+    this.#piece = this.#memory.subarray(0, 0);
     this.#from = place.byte;
   }
 
@@ -72,9 +74,8 @@ export class LineCounter implements AsyncDisposable {
   async #fill(): Promise<boolean> {
     if (this.#offset < this.#from + this.#piece.length) return true;
     this.#from = this.#offset;
-    const bytes = Buffer.allocUnsafeSlow(PIECE_BYTES);
-    const { bytesRead } = await this.#file.read(bytes, 0, PIECE_BYTES, this.#from);
-    this.#piece = bytes.subarray(0, bytesRead);
+    const { bytesRead } = await this.#file.read(this.#memory, 0, PIECE_BYTES, this.#from);
+    this.#piece = this.#memory.subarray(0, bytesRead);
     return bytesRead > 0;
   }
 

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { giveBack, oneAtATime } from '../give-back.ts';
 import { RecordScanner, type RecordScannerOptions } from '../record-scanner.ts';
 
 const PIECE_BYTES = 1024 * 1024;
@@ -12,8 +13,7 @@ export async function endLinesAlike(from: string, to: string, options: RecordSca
   await using target = await open(to, 'w');
   const scanner = new RecordScanner(options);
   let isHalf = false;
-  for await (const piece of source.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false })) {
-    const bytes = piece as Buffer;
+  for await (const bytes of oneAtATime<Buffer>(source.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false }))) {
     const parts: Buffer[] = [];
     let kept = isHalf && bytes[0] === NEWLINE ? 1 : 0;
     let taken = 0;
@@ -28,6 +28,8 @@ export async function endLinesAlike(from: string, to: string, options: RecordSca
     }
     scanner.take(bytes.subarray(taken));
     parts.push(bytes.subarray(Math.min(kept, bytes.length)));
-    await target.writeFile(Buffer.concat(parts));
+    const together = Buffer.concat(parts);
+    await target.writeFile(together);
+    giveBack(together);
   }
 }

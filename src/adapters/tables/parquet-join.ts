@@ -1,3 +1,4 @@
+import { oneAtATime } from '../give-back.ts';
 import type { OutputPart } from '../tables.ts';
 import { readStruct, type ThriftList, type ThriftStruct, type ThriftValue, writeStruct } from './thrift.ts';
 
@@ -23,7 +24,7 @@ export async function* joinParquet(parts: readonly OutputPart[]): AsyncGenerator
   for (const part of parts) {
     const read = await readFooter(part);
     const dataBytes = part.sizeBytes - END_BYTES - read.sizeBytes - MAGIC.length;
-    if (dataBytes > 0) yield* part.read(MAGIC.length, MAGIC.length + dataBytes - 1);
+    if (dataBytes > 0) yield* oneAtATime(part.read(MAGIC.length, MAGIC.length + dataBytes - 1));
     const groups = listOf(read.footer, ROW_GROUPS);
     for (const group of groups.values) moveGroup(asStruct(group), BigInt(offset - MAGIC.length));
     if (footer === undefined) footer = read.footer;
