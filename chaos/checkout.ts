@@ -40,6 +40,11 @@ const LAST_REQUEST_FAULTS = [
   { kind: 'reply_lost', share: 0.5, route: 'POST /v1/refunds', attempts: 2 },
   { kind: 'rate_limited', share: 0.5, route: 'POST /v1/refunds' },
 ];
+/**
+ * When nothing is killed any more, of readings of a payment: half of the answers say how it was a while ago. They come when its buyer has paid
+ * long since.
+ */
+const LATE_ANSWERS = [{ kind: 'slow', share: 0.5, route: 'GET /v1/payment_intents/', delayMs: 5_000 }];
 /** How long each part of the second act may take; what has not ended by then is wrong. */
 const PART_MS = 45_000;
 const WEBHOOK_FAULTS = { dropped: 0.1, doubled: 0.15, reordered: 0.25, late: 0.05 };
@@ -116,7 +121,7 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
       const { many, last } = afterwards;
       buyers.push(...many, last);
       const isRefunded = ({ refunds }: Buyer): boolean => refunds.length > 0;
-      await setFaults([], lastWebhooks);
+      await setFaults(LATE_ANSWERS, lastWebhooks);
       await liveAll(
         many.filter((buyer) => !isRefunded(buyer)),
         new Load(product, world),

@@ -56,7 +56,10 @@ const OPT_OUT_SHARE = 0.75;
 const OPT_OUT_FROM_MS = 4_500;
 const OPT_OUT_SPAN_MS = 2_000;
 
-const LATE_LEAVERS = 8;
+/** One every 200 ms, over the time in which the first reminder goes out. */
+const LATE_LEAVERS = 16;
+const LATE_OPT_OUT_FROM_MS = 5_100;
+const LATE_OPT_OUT_STEP_MS = 200;
 const LATE_REFUNDS = 8;
 const LATE_CARDS = 16;
 
@@ -113,11 +116,14 @@ export function planCrowd(count: number): readonly Buyer[] {
 /**
  * Who comes when all others have left, and nothing is killed any more: what depends on a moment is met in quiet. Some take their agreement
  * back just when the first reminder is on its way, some are given money back by a call that goes wrong at first, some pay with webhooks that
- * come at once. The last one's refund comes back, and the app is killed upon that.
+ * come at once and are answered late when they ask. The last one's refund comes back, and the app is killed upon that.
  */
 export function planAfterwards(firstOrdinal: number): { readonly many: readonly Buyer[]; readonly last: Buyer } {
   const planned = [
-    ...Array.from({ length: LATE_LEAVERS }, (_, index): Partial<Buyer> => ({ optsOutAfterMs: 5_200 + 100 * index, behaviour: 'leaves' })),
+    ...Array.from({ length: LATE_LEAVERS }, (_, index): Partial<Buyer> => ({
+      behaviour: 'leaves',
+      optsOutAfterMs: LATE_OPT_OUT_FROM_MS + LATE_OPT_OUT_STEP_MS * index,
+    })),
     ...Array.from({ length: LATE_REFUNDS }, (): Partial<Buyer> => ({ refunds: [0.3], behaviour: 'card' })),
     ...Array.from({ length: LATE_CARDS }, (): Partial<Buyer> => ({ behaviour: 'card' })),
     { refunds: [1], behaviour: 'refund_fails' } as const,
