@@ -177,6 +177,41 @@ describe('tables: DuckDB', () => {
     assert.deepEqual([plan.columns.map(({ name }) => name), rows], [['column0', 'column1'], 2]);
   });
 
+  it('reads the header whole, however long it is, and refuses a first record without an end', async () => {
+    const names = Array.from({ length: 300 }, (_, index) => `column_${index}_${'x'.repeat(2_000)}`);
+    names[7] = `"two\nlines, ${'y'.repeat(300_000)}"`;
+    const row = names.map((_, index) => index).join(',');
+    const { plan, rows, rejects } = await transform(`\n${names.join(',')}\n${row}\n${row}\n`, CSV);
+    assert.deepEqual([plan.columns.length, plan.firstLine, rows, rejects], [300, 4, 2, []]);
+    assert.ok(plan.columns.every(({ type }) => type === 'BIGINT'));
+    const endless = `a,"b${'\n1,2'.repeat(1_000_000)}\n`;
+    await assert.rejects(transform(endless, CSV), { name: 'TableError', message: /first record is longer/ });
+  });
+
+  it('asks for the types of few columns at a time, so that a cancel ends it', async (t) => {
+    const { Session } = await import('../../src/adapters/tables/session.ts');
+    const { inspectTable } = await import('../../src/adapters/tables/inspect.ts');
+    await using session = await Session.open(join(folder, 'wide'), 1);
+    const names = Array.from({ length: 2_000 }, (_, index) => `c${index}`);
+    const bytes = Buffer.from(`${names.join(',')}\n${names.map((_, index) => index).join(',')}\n`);
+    const stop = new AbortController();
+    const asked: number[] = [];
+    const rows = session.rows.bind(session);
+    t.mock.method(session, 'rows', async (statement: string, other: AbortSignal) => {
+      const expressions = statement.split('bool_and(').length - 1;
+      if (expressions > 0) asked.push(expressions);
+      if (asked.length === 3) stop.abort(new Error('stop'));
+      return rows(statement, other);
+    });
+    const inspecting = inspectTable(session, { open: (firstByte) => piecesOf(bytes.subarray(firstByte)), wish: CSV }, stop.signal);
+    await assert.rejects(inspecting, /stop/);
+    assert.equal(asked.length, 3, 'nothing is asked after the cancel');
+    assert.ok(
+      asked.every((expressions) => expressions <= 500),
+      `${asked.join(', ')} expressions in a statement`,
+    );
+  });
+
   it('reads JSON lines, and tells which it could not take', async () => {
     const lines = [
       '{"id":1,"name":"Ada","tags":["a","b"],"at":{"x":1}}',

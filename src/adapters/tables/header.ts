@@ -4,6 +4,8 @@ const QUOTE = '"';
 const CANDIDATES = [',', ';', '\t', '|'] as const;
 const LOOKED_AT = 20;
 const MAX_NAME_CHARS = 255;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
 
 /** The first records of a text as they are written, blank ones left out, with where each begins and how many lines come before it. */
 export interface RawRecord {
@@ -16,17 +18,27 @@ export function firstRecords(bytes: Buffer, delimiter: string): readonly RawReco
   const scanner = new RecordScanner({ delimiters: [delimiter.charCodeAt(0)] });
   const records: RawRecord[] = [];
   let from = 0;
-  // One byte at a time, since the scanner tells the last end only; few records are looked at.
-  for (let at = 0; at <= bytes.length && records.length < LOOKED_AT; at += 1) {
-    if (at < bytes.length) scanner.take(bytes.subarray(at, at + 1));
-    const isEnd = scanner.recordEnd > from || at === bytes.length;
-    if (!isEnd) continue;
-    const end = at === bytes.length ? bytes.length : scanner.recordEnd;
-    const text = bytes.toString('utf8', from, end).replace(/[\r\n]+$/, '');
-    if (text !== '') records.push({ text, endByte: end, endLines: scanner.recordLines });
-    from = end;
+  for (let at = 0; ;) {
+    const isOver = at === bytes.length;
+    const next = isOver ? at : stopAfter(bytes, at);
+    scanner.take(bytes.subarray(at, next));
+    at = next;
+    const end = isOver ? bytes.length : scanner.recordEnd;
+    if (end > from) {
+      const text = bytes.toString('utf8', from, end).replace(/[\r\n]+$/, '');
+      if (text !== '') records.push({ text, endByte: end, endLines: scanner.recordLines });
+      from = end;
+    }
+    if (isOver || records.length === LOOKED_AT) return records;
   }
-  return records;
+}
+
+/** After the next LF or CR, or the one byte after a CR, which tells whether that was an end: the scanner tells but the last end of a piece. */
+function stopAfter(bytes: Buffer, from: number): number {
+  if (from > 0 && bytes[from - 1] === RETURN) return from + 1;
+  let at = from;
+  while (at < bytes.length && bytes[at] !== NEWLINE && bytes[at] !== RETURN) at += 1;
+  return Math.min(bytes.length, at + 1);
 }
 
 /** The delimiter by which most of the first records have as many fields as the first of all. */

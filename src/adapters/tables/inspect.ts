@@ -1,5 +1,6 @@
 import { type OpenInput, type TableColumn, TableError, type TablePlan, type TableWish } from '../tables.ts';
-import { cutChunks } from './cut.ts';
+import { RecordScanner } from '../record-scanner.ts';
+import { cutChunks, MAX_RECORD_BYTES } from './cut.ts';
 import { columnNames, fieldsOf, firstRecords, guessDelimiter } from './header.ts';
 import { filterLines } from './json-lines.ts';
 import { endLinesAlike } from './line-ends.ts';
@@ -9,6 +10,9 @@ import { columnList, named, quoted } from './sql.ts';
 const SAMPLE_BYTES = 8 * 1024 * 1024;
 const SAMPLE_ROWS = 20_480;
 const MAX_COLUMNS = 2_000;
+const HEAD_BYTES = 256 * 1024;
+/** Asked about at a time: a statement about all of them takes the engine time by the square of their number, and no cancel ends it. */
+const COLUMNS_AT_A_TIME = 50;
 
 /** Types of texts, the narrowest first: all values of the sample must have the form and be one. Leading zeros make no number of a code. */
 const TEXT_TYPES: readonly { readonly type: string; readonly form: string }[] = [
@@ -34,8 +38,7 @@ export async function inspectTable(session: Session, { open: openInput, wish }: 
     const path = await sample(session, openInput, plan);
     return { ...plan, columns: wish.columns ?? (await jsonColumns(session, path, signal)) };
   }
-  const head = await headOf(openInput);
-  const delimiter = wish.delimiter ?? (wish.format === 'tsv' ? '\t' : guessDelimiter(head));
+  const { head, delimiter } = await headOf(openInput, wish.delimiter ?? (wish.format === 'tsv' ? '\t' : undefined));
   const [first] = firstRecords(head, delimiter);
   if (first === undefined) throw new TableError('The table is empty.');
   const fields = fieldsOf(first.text, delimiter);
@@ -49,18 +52,35 @@ export async function inspectTable(session: Session, { open: openInput, wish }: 
   return { ...plan, columns: await textColumns(session, { path: await sample(session, openInput, plan), delimiter, names }, signal) };
 }
 
-async function headOf(openInput: OpenInput): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
+interface Head {
+  /** The first record and, where that is short, more of them: whole ones. */
+  readonly head: Buffer;
+  readonly delimiter: string;
+}
+
+/** Reads as far as the first record goes, since a half one would give other columns. */
+async function headOf(openInput: OpenInput, known: string | undefined): Promise<Head> {
+  let head: Buffer = Buffer.alloc(0);
+  let pieces: Uint8Array[] = [];
   let bytes = 0;
+  let enough = HEAD_BYTES;
   for await (const piece of openInput(0)) {
     pieces.push(piece);
     bytes += piece.length;
-    if (bytes >= 256 * 1024) break;
+    if (bytes < enough) continue;
+    head = Buffer.concat([head, ...pieces]);
+    pieces = [];
+    const delimiter = known ?? guessDelimiter(head);
+    const begin = head.findIndex((byte) => byte !== 0x0a && byte !== 0x0d);
+    const scanner = new RecordScanner({ delimiters: [delimiter.charCodeAt(0)] });
+    scanner.take(head);
+    if (begin !== -1 && scanner.recordEnd > begin) return { head: head.subarray(0, scanner.recordEnd), delimiter };
+    if (begin !== -1 && bytes - begin > MAX_RECORD_BYTES)
+      throw new TableError(`The first record is longer than ${MAX_RECORD_BYTES} bytes, or a quote in it is never closed.`);
+    enough = begin === -1 ? 2 * bytes : Math.min(2 * bytes, begin + MAX_RECORD_BYTES + 1);
   }
-  const head = Buffer.concat(pieces);
-  // Only whole records count, unless there is but one.
-  const end = Math.max(head.lastIndexOf(0x0a), head.lastIndexOf(0x0d));
-  return bytes >= 256 * 1024 && end !== -1 ? head.subarray(0, end + 1) : head;
+  head = Buffer.concat([head, ...pieces]);
+  return { head, delimiter: known ?? guessDelimiter(head) };
 }
 
 async function sample(session: Session, openInput: OpenInput, plan: TablePlan): Promise<string> {
@@ -93,6 +113,14 @@ async function textColumns(session: Session, { path, delimiter, names }: TextSam
     await endLinesAlike(path, alike, { delimiters: [delimiter.charCodeAt(0)] });
     await session.rows(read(alike), signal);
   }
+  const types: string[] = [];
+  for (let from = 0; from < names.length; from += COLUMNS_AT_A_TIME)
+    types.push(...(await typesOf(session, names.slice(from, from + COLUMNS_AT_A_TIME), signal)));
+  await session.rows('DROP TABLE sample', signal);
+  return names.map((name, index) => ({ name, type: types[index] ?? 'VARCHAR' }));
+}
+
+async function typesOf(session: Session, names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
   const fits = names.flatMap((name, index) =>
     TEXT_TYPES.map(
       ({ type, form }, sort) =>
@@ -100,11 +128,7 @@ async function textColumns(session: Session, { path, delimiter, names }: TextSam
     ),
   );
   const [found] = await session.rows(`SELECT ${fits.join(', ')} FROM sample`, signal);
-  await session.rows('DROP TABLE sample', signal);
-  return names.map((name, index) => ({
-    name,
-    type: TEXT_TYPES.find((_, sort) => found?.[`f${index}_${sort}`] === true)?.type ?? 'VARCHAR',
-  }));
+  return names.map((_, index) => TEXT_TYPES.find((_type, sort) => found?.[`f${index}_${sort}`] === true)?.type ?? 'VARCHAR');
 }
 
 async function jsonColumns(session: Session, path: string, signal: AbortSignal): Promise<readonly TableColumn[]> {
