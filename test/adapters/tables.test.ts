@@ -13,6 +13,7 @@ import { unzstd } from '../../src/adapters/zstd-frames.ts';
 const signal = new AbortController().signal;
 const PARQUET: OutputFormat = { format: 'parquet', compression: 'zstd' };
 const CSV: TableWish = { format: 'csv', hasHeader: true };
+const JSONL: TableWish = { format: 'jsonl', hasHeader: false };
 
 interface Made {
   readonly plan: TablePlan;
@@ -259,6 +260,40 @@ describe('tables: DuckDB', () => {
       { id: '1', tags: ['a'], at: { x: 1.5 } },
       { id: '2', tags: [], at: null },
     ]);
+  });
+
+  it('keeps the order of JSON lines, whatever their fields are called', async () => {
+    const lines = [3, 1, 2].map((n) => JSON.stringify({ n, parsed: { n: -n }, bad: 9 - n, v0: n * n }));
+    const { path } = await transform(lines.join('\n'), JSONL);
+    assert.deepEqual(await query(`SELECT n::INTEGER AS n, v0::INTEGER AS v0 FROM read_parquet('${path}')`), [
+      { n: 3, v0: 9 },
+      { n: 1, v0: 1 },
+      { n: 2, v0: 4 },
+    ]);
+  });
+
+  it('loses no field of JSON lines whose names differ only in capitals: it refuses them, or takes those that are described', async () => {
+    const refused = [
+      '{"Id":1,"id":"x"}',
+      '{"Id":1}\n{"id":"x"}',
+      '{"at":{"Id":1,"id":2}}',
+      '{"at":[{"Id":1}]}\n{"at":[{"id":2}]}',
+      '{"":1,"a":2}',
+    ];
+    for (const input of refused) await assert.rejects(transform(input, JSONL), { name: 'TableError', message: /capitals/ }, input);
+    const { path } = await transform('{"Id":1,"id":"x","at":{"A":1,"a":2}}', {
+      ...JSONL,
+      columns: [
+        { name: 'id', type: 'VARCHAR' },
+        { name: 'at', type: 'VARCHAR' },
+      ],
+    });
+    assert.deepEqual(await query(`SELECT * FROM read_parquet('${path}')`), [{ id: 'x', at: '{"A":1,"a":2}' }]);
+    const { plan } = await transform('{"\u00e9":1,"\u00c9":2}', JSONL);
+    assert.deepEqual(
+      plan.columns.map(({ name }) => name),
+      ['\u00e9', '\u00c9'],
+    );
   });
 
   it('writes each format, packed or not, as one file that others read', async () => {

@@ -1,6 +1,7 @@
 import { type OpenInput, type TableColumn, TableError, type TablePlan, type TableWish } from '../tables.ts';
 import { RecordScanner } from '../record-scanner.ts';
 import { cutChunks, MAX_RECORD_BYTES } from './cut.ts';
+import { FieldNames } from './field-names.ts';
 import { columnNames, fieldsOf, firstRecords, guessDelimiter } from './header.ts';
 import { filterLines } from './json-lines.ts';
 import { endLinesAlike } from './line-ends.ts';
@@ -24,6 +25,9 @@ const TEXT_TYPES: readonly { readonly type: string; readonly form: string }[] = 
   { type: 'TIMESTAMP', form: '[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?' },
   { type: 'TIMESTAMPTZ', form: '[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)' },
 ];
+
+const UNLIKE_NAMES =
+  'The objects have fields without a name, or whose names differ only in capitals. Say in `columns` which ones are wanted, with the type `text` for objects.';
 
 interface Asked {
   readonly open: OpenInput;
@@ -133,11 +137,20 @@ async function typesOf(session: Session, names: readonly string[], signal: Abort
 
 async function jsonColumns(session: Session, path: string, signal: AbortSignal): Promise<readonly TableColumn[]> {
   const filtered = session.pathOf('filtered');
-  const { lines } = await filterLines(path, filtered, 1);
+  const names = new FieldNames();
+  let objects = 0;
+  const onObject = (value: object): void => {
+    if (objects < SAMPLE_ROWS) names.take(value);
+    objects += 1;
+  };
+  const { lines } = await filterLines({ from: path, to: filtered, firstLine: 1, onObject });
   if (lines.length === 0) throw new TableError('The beginning of the file has no line that is a JSON object.');
+  if (!names.areDistinct) throw new TableError(UNLIKE_NAMES);
   const options = `format = 'newline_delimited', sample_size = ${SAMPLE_ROWS}, map_inference_threshold = -1, field_appearance_threshold = 0, maximum_object_size = 16777216`;
   const described = await session.rows(`DESCRIBE SELECT * FROM read_json(${quoted(filtered)}, ${options})`, signal);
   if (described.length > MAX_COLUMNS) throw new TableError(`The objects have more than ${MAX_COLUMNS} fields.`);
   if (described.length === 0) throw new TableError('The objects at the beginning of the file have no fields.');
-  return described.map((row) => ({ name: String(row['column_name']), type: String(row['column_type']) }));
+  const columns = described.map((row) => ({ name: String(row['column_name']), type: String(row['column_type']) }));
+  if (columns.some(({ name }) => !names.has(name))) throw new TableError(UNLIKE_NAMES);
+  return columns;
 }

@@ -13,8 +13,16 @@ export interface FilteredLines {
   readonly rejects: readonly Reject[];
 }
 
+interface Filter {
+  readonly from: string;
+  readonly to: string;
+  readonly firstLine: number;
+  /** Hears of each object that is kept. */
+  readonly onObject?: (value: object) => void;
+}
+
 /** Keeps the lines that are JSON objects, in a file of their own, and says why the others are not. Blank lines are nothing. */
-export async function filterLines(from: string, to: string, firstLine: number): Promise<FilteredLines> {
+export async function filterLines({ from, to, firstLine, onObject }: Filter): Promise<FilteredLines> {
   const lines: number[] = [];
   const rejects: Reject[] = [];
   await using file = await open(from, 'r');
@@ -26,10 +34,11 @@ export async function filterLines(from: string, to: string, firstLine: number): 
     for (const bytes of batch) {
       line += 1;
       const found = judge(bytes);
-      if (found === 'fine') {
+      if ('value' in found) {
         kept.push(bytes, LINE_END);
         lines.push(line);
-      } else if (found !== 'blank') rejects.push({ line, ...found });
+        onObject?.(found.value);
+      } else if ('code' in found) rejects.push({ line, ...found });
     }
     const together = Buffer.concat(kept);
     await target.writeFile(together);
@@ -40,10 +49,12 @@ export async function filterLines(from: string, to: string, firstLine: number): 
 
 const LINE_END = Buffer.from('\n');
 
-function judge(bytes: Buffer): 'fine' | 'blank' | Omit<Reject, 'line'> {
+type Judged = { readonly value: object } | { readonly isBlank: true } | Omit<Reject, 'line'>;
+
+function judge(bytes: Buffer): Judged {
   if (!isUtf8(bytes)) return { code: 'invalid_encoding', message: 'The line is not UTF-8.' };
   const text = bytes.toString('utf8');
-  if (text.trim() === '') return 'blank';
+  if (text.trim() === '') return { isBlank: true };
   const bad = (code: Reject['code'], message: string): Omit<Reject, 'line'> => ({ code, message, text: text.slice(0, TEXT_CHARS) });
   if (isDeep(bytes)) return bad('invalid_json', `The JSON is nested more than ${MAX_DEPTH} deep.`);
   let value: unknown;
@@ -56,7 +67,7 @@ function judge(bytes: Buffer): 'fine' | 'blank' | Omit<Reject, 'line'> {
   // Half a pair can not be written as text; what escapes it here is refused further on.
   if (/\\u[dD][89a-fA-F]/.test(text) && /\\ud[89a-f]/.test(JSON.stringify(value)))
     return bad('invalid_json', 'The line holds half a character.');
-  return 'fine';
+  return { value };
 }
 
 function isDeep(bytes: Buffer): boolean {

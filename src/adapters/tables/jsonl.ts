@@ -7,7 +7,7 @@ import { copyOptions, named, pointerTo, quoted } from './sql.ts';
 /** Reads one chunk of JSON lines: what is no object is left out first, then values that don't fit their columns. */
 export async function convertJsonl(session: Session, { chunk, plan, to, signal }: ConvertRequest): Promise<Converted> {
   const filtered = session.pathOf('filtered');
-  const { lines, rejects } = await filterLines(chunk.path, filtered, chunk.firstLine);
+  const { lines, rejects } = await filterLines({ from: chunk.path, to: filtered, firstLine: chunk.firstLine });
   const wrong: Reject[] = [];
   const path = session.pathOf('part');
   let rows = 0;
@@ -15,7 +15,7 @@ export async function convertJsonl(session: Session, { chunk, plan, to, signal }
     await session.rows(`CREATE OR REPLACE TEMP TABLE parsed AS ${parse(filtered, plan.columns)}`, signal);
     const values = plan.columns.map((_, index) => `v${index} AS ${named(plan.columns[index]?.name ?? '')}`).join(', ');
     const [counted] = await session.rows(
-      `COPY (SELECT ${values} FROM parsed WHERE bad IS NULL ORDER BY n) TO ${quoted(path)} ${copyOptions(to)}`,
+      `COPY (SELECT ${values} FROM parsed WHERE bad IS NULL ORDER BY parsed.n) TO ${quoted(path)} ${copyOptions(to)}`,
       signal,
     );
     rows = Number(counted?.['Count'] ?? 0);
