@@ -89,6 +89,7 @@ async function send(
   await writer.close();
   const released = await store.files.uploads.release({
     ...{ tenantId: TENANT, id, lock: taken.lock, offsetBytes: offsetBytes + bytes.length, isClean: true, lengthBytes: undefined },
+    ...{ isRefused: false, isLengthNew: false },
     ...{ sha256: undefined, kind: KINDS.fileProcessing, actor: ACTOR, ...QUOTA, expiresAt: new Date(at + KEPT_MS), now: new Date(at) },
   });
   assert.equal(released.outcome, 'open');

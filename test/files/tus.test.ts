@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { describe, it } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { assertProblem } from '../api/fixture.ts';
-import { holds, sha256, textOf, useFileWorld } from './world.ts';
+import { holds, type RawOptions, sha256, textOf, useFileWorld } from './world.ts';
 
 const MAX_BYTES = 2 * 1024 * 1024;
 const world = useFileWorld({ files: { maxBytes: MAX_BYTES, quotaBytes: 20 * 1024 * 1024 } });
@@ -17,6 +17,20 @@ async function offsetOf(path: string): Promise<number> {
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get('cache-control'), 'no-store');
   return Number(answer.headers.get('upload-offset'));
+}
+
+async function usage(): Promise<number> {
+  return Number((await world.api().sql(world.tenantId(), 'select bytes from file_usage'))[0]?.['bytes'] ?? 0);
+}
+
+/** A body whose length nobody says. */
+function streamOf(text: string): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    pull(controller) {
+      controller.enqueue(Buffer.from(text));
+      controller.close();
+    },
+  });
 }
 
 describe('tus: what the server can', () => {
@@ -158,13 +172,7 @@ describe('tus: bytes', () => {
 
   it('beyond the length are refused too when nobody said how many they are', async () => {
     const path = await world.begin(10);
-    const stream = new ReadableStream<Uint8Array>({
-      pull(controller) {
-        controller.enqueue(Buffer.from('hello, world'));
-        controller.close();
-      },
-    });
-    assertProblem(await world.tus('PATCH', path, { headers: at(0), body: stream }), 413, 'payload_too_large');
+    assertProblem(await world.tus('PATCH', path, { headers: at(0), body: streamOf('hello, world') }), 413, 'payload_too_large');
     assert.equal(await offsetOf(path), 0);
   });
 
@@ -265,14 +273,66 @@ describe('tus: checksums', () => {
 
   it('work for the bytes that come with the creation', async () => {
     const headers = { 'Upload-Length': String(body.length), 'Upload-Checksum': `sha256 ${right.sha256}` };
-    assertProblem(await world.tus('POST', '/v1/uploads', { headers, body: 'hello, World' }), 460, 'checksum_mismatch');
     assert.equal((await world.tus('POST', '/v1/uploads', { headers, body })).status, 201);
+  });
+
+  it('of a last body without a byte end no upload, nor the length that came with it', async () => {
+    const before = await usage();
+    const made = await world.tus('POST', '/v1/uploads', { headers: { 'Upload-Defer-Length': '1' } });
+    const path = made.headers.get('location') ?? '';
+    assert.equal((await world.tus('PATCH', path, { headers: at(0), body: 'hello' })).status, 204);
+    const end = { ...at(5), 'Upload-Length': '5' };
+    for (const refused of [
+      await world.tus('PATCH', path, { headers: { ...end, 'Upload-Checksum': 'crc32 AAAAAQ==' }, body: '' }),
+      await world.tus('PATCH', path, { headers: end, body: streamOf('more') }),
+      await world.tus('PATCH', path, { headers: { ...at(5), 'Upload-Length': '9', 'Upload-Checksum': 'crc32 AAAAAQ==' }, body: 'more' }),
+    ]) {
+      assert.ok(refused.status === 460 || refused.status === 413, refused.text);
+      const head = await world.tus('HEAD', path);
+      assert.deepEqual([head.headers.get('upload-offset'), head.headers.get('upload-defer-length')], ['5', '1']);
+      assert.equal(await usage(), before + 5);
+    }
+    assert.equal((await world.file(idOf(path))).state, 'uploading');
+    assert.equal((await world.tus('PATCH', path, { headers: { ...end, 'Upload-Checksum': 'crc32 AAAAAA==' }, body: '' })).status, 204);
+    assert.equal((await world.reaches(idOf(path), 'ready')).sha256, sha256('hello'));
+  });
+});
+
+describe('tus: a first body that is refused', () => {
+  const files = async (): Promise<number> => (await world.raw('GET', '/v1/files?limit=200')).body.data.length;
+  const wrong = (): [string, RawOptions, number][] => [
+    ['by its checksum', { headers: { 'Upload-Length': '1000', 'Upload-Checksum': 'crc32 AAAAAA==' }, body: 'hello' }, 460],
+    ['by its length', { headers: { 'Upload-Length': '5' }, body: streamOf('hello, world') }, 413],
+    ['with nothing to come', { headers: { 'Upload-Length': '0' }, body: streamOf('hello') }, 413],
+  ];
+
+  it('leaves no upload, and takes no room', async () => {
+    const before = [await files(), await usage()];
+    for (const [why, request, status] of wrong()) {
+      const answer = await world.tus('POST', '/v1/uploads', request);
+      assert.deepEqual([answer.status, answer.headers.get('location')], [status, null], why);
+      await holds(async () => assert.deepEqual([await files(), await usage()], before, why));
+    }
+  });
+
+  it('with an Idempotency-Key leaves an upload to come back to, and says where', async () => {
+    const before = await usage();
+    for (const [why, request, status] of wrong().slice(0, 2)) {
+      const headers = { ...request.headers, 'Idempotency-Key': crypto.randomUUID() };
+      const answer = await world.tus('POST', '/v1/uploads', { ...request, headers });
+      assert.equal(answer.status, status, why);
+      const path = answer.headers.get('location') ?? '';
+      assert.equal(await offsetOf(path), 0);
+      const again = await world.tus('POST', '/v1/uploads', { headers });
+      assert.deepEqual([again.status, again.headers.get('location')], [201, path], why);
+      assert.equal((await world.tus('DELETE', path)).status, 204);
+    }
+    await holds(async () => assert.equal(await usage(), before));
   });
 });
 
 describe('tus: termination and expiration', () => {
   it('ends an upload, whose bytes go and whose room is free again', async () => {
-    const usage = async (): Promise<unknown> => (await world.api().sql(world.tenantId(), 'select bytes from file_usage'))[0]?.['bytes'];
     const before = await usage();
     const path = await world.begin(10);
     await world.tus('PATCH', path, { headers: at(0), body: 'hello' });

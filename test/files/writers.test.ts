@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import pg from 'pg';
 import { KINDS } from '../../src/contracts/kinds.ts';
 import type { UploadRow } from '../../src/store/files/records.ts';
 import { assertProblem } from '../api/fixture.ts';
@@ -109,8 +110,9 @@ describe('a writer that was only stopped', () => {
     await stoppedWriter.flush();
     assert.equal((await commit(id, stopped, 200_000)).outcome, 'lost');
     const release = { kind: KINDS.fileProcessing, actor: { actor: 'test' }, now: new Date(), expiresAt: new Date(), quotaBytes: 10 ** 12 };
-    const last = { tenantId: world.tenantId(), id, lock: stopped.lock, offsetBytes: 200_000, sha256: undefined, isClean: true };
-    assert.equal((await uploads().release({ ...release, ...last, lengthBytes: undefined })).outcome, 'lost');
+    const body = { isClean: true, isRefused: false, isLengthNew: false };
+    const last = { tenantId: world.tenantId(), id, lock: stopped.lock, offsetBytes: 200_000, sha256: undefined };
+    assert.equal((await uploads().release({ ...release, ...last, ...body, lengthBytes: undefined })).outcome, 'lost');
     await nextWriter.flush();
     assert.equal((await commit(id, next, 200_000)).outcome, 'held');
     await Promise.all([stoppedWriter.close(), nextWriter.close()]);
@@ -137,6 +139,59 @@ describe('a writer that was only stopped', () => {
     assert.equal((await world.reaches(id, 'ready')).sha256, sha256('hello'));
   });
 });
+
+describe('a DELETE and the last bytes at once', () => {
+  for (const [first, statuses] of [
+    ['DELETE', { DELETE: 204, PATCH: 410 }],
+    ['PATCH', { DELETE: 204, PATCH: 204 }],
+  ] as const) {
+    it(`with the ${first} a moment earlier: neither waits for the other for ever, and each hears what is true`, async () => {
+      const path = await world.begin(5);
+      await using held = await holdFile(idOf(path));
+      const send = {
+        DELETE: () => world.raw('DELETE', `/v1/files/${idOf(path)}`),
+        PATCH: () => world.tus('PATCH', path, { headers: at(0), body: 'hello' }),
+      };
+      const second = first === 'DELETE' ? 'PATCH' : 'DELETE';
+      const earlier = send[first]();
+      await held.untilWaiting(1);
+      const later = send[second]();
+      await held.untilWaiting(2);
+      await held.letGo();
+      const answers = { [first]: await earlier, [second]: await later };
+      assert.deepEqual([answers['DELETE']?.status, answers['PATCH']?.status], [statuses.DELETE, statuses.PATCH]);
+      if (statuses.PATCH === 410) assertProblem(answers['PATCH'] ?? assert.fail(), 410, 'upload_gone');
+      assertProblem(await world.raw('GET', `/v1/files/${idOf(path)}`), 404, 'not_found');
+    });
+  }
+});
+
+interface HeldFile extends AsyncDisposable {
+  /** So many transactions can't go on. */
+  untilWaiting(transactions: number): Promise<void>;
+  letGo(): Promise<void>;
+}
+
+/** Keeps everybody else from changing the row of the file. */
+async function holdFile(id: string): Promise<HeldFile> {
+  const client = new pg.Client({ connectionString: world.core().ground.databaseUrl, options: '-c role=nightshift_app' });
+  await client.connect();
+  await client.query('begin');
+  await client.query("select set_config('app.tenant', $1, true)", [world.tenantId()]);
+  const { rowCount } = await client.query('select from file where id = $1 for update', [id]);
+  assert.equal(rowCount, 1);
+  return {
+    untilWaiting: (transactions) =>
+      holds(async () => {
+        const { rows } = await client.query(
+          'select count(distinct pid)::integer as waiting from pg_locks where not granted and pid in (select pid from pg_stat_activity where datname = current_database())',
+        );
+        assert.equal(rows[0]?.waiting, transactions);
+      }),
+    letGo: async () => void (await client.query('commit')),
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}
 
 describe('an API process that is stopped in the middle of a request', () => {
   it('is overtaken by another, and acknowledges and changes nothing when it goes on', async () => {

@@ -60,7 +60,7 @@ export function createFileRoute(parts: Parts): Route {
     identifyingHeaders: ['content-type'],
     responses: startedResponses('fileProcessing'),
     problems: [
-      ...(['invalid_request', 'malformed_json', 'payload_too_large', 'quota_exceeded', 'checksum_mismatch', 'upload_locked'] as const),
+      ...(['invalid_request', 'malformed_json', 'payload_too_large', 'quota_exceeded', 'checksum_mismatch', 'upload_locked', 'upload_gone'] as const),
       ...(['key_required', 'source_not_allowed', 'source_unreadable', 'source_unavailable'] as const),
     ],
     handler: ({ auth, query, now, gone, idempotency }) =>
@@ -126,8 +126,8 @@ async function receiveBody({ ctx, hashes }: Parts, { auth, upload, request, now,
     const lockRequest = { tenantId: auth.tenantId, id: upload.id, offsetBytes: 0, lengthBytes: undefined, leaseMs: LEASE_MS };
     const taken = await uploads.lock({ ...lockRequest, quotaBytes: ctx.files.quotaBytes });
     if (taken.outcome !== 'locked') throw new Error(`a new upload is ${taken.outcome}`);
-    const order = { auth, upload: taken.upload satisfies UploadRow, lock: taken.lock, request, checksum, isAllOrNothing: true };
-    const released = await new Receiver(ctx, hashes, order).run();
+    const order = { auth, upload: taken.upload satisfies UploadRow, lock: taken.lock, isLengthNew: false };
+    const released = await new Receiver(ctx, hashes, { ...order, request, checksum, isAllOrNothing: true }).run();
     if (released.outcome !== 'complete') throw new HttpProblem('malformed_request', 'The body broke off. Nothing of it was kept.');
     return released.operationId;
   } catch (error) {

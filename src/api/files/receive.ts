@@ -22,6 +22,8 @@ export interface Receiving {
   /** As it was locked. */
   readonly upload: UploadRow;
   readonly lock: string;
+  /** The request is the first to say how long the upload is. */
+  readonly isLengthNew: boolean;
   readonly request: IncomingMessage;
   readonly checksum: Checksum | undefined;
   /** The body must be whole: what came of one that breaks off is not kept. */
@@ -171,16 +173,17 @@ export class Receiver {
   }
 
   async #finish(writer: PartialWriter, fault: unknown): Promise<Kept> {
-    const { auth, upload, lock, request, checksum, isAllOrNothing } = this.#order;
+    const { auth, upload, lock, isLengthNew, request, checksum, isAllOrNothing } = this.#order;
     const isBodyWhole = fault === undefined && this.#stop === undefined && request.complete;
     const isMismatch = isBodyWhole && checksum?.matches() === false;
-    const isKept = this.#stop !== 'too_large' && !isMismatch && (isBodyWhole || (checksum === undefined && !isAllOrNothing));
+    const isRefused = isMismatch || this.#stop === 'too_large';
+    const isKept = !isRefused && (isBodyWhole || (checksum === undefined && !isAllOrNothing));
     const isClean = await this.#drain(writer, isKept);
     const offsetBytes = isKept && isClean ? this.#writtenBytes : this.#committedBytes;
     const isWholeUpload = isBodyWhole && isAllOrNothing && upload.length_bytes === null && isKept;
     const lengthBytes = upload.length_bytes ?? (isWholeUpload ? offsetBytes : undefined);
     const released = await this.#ctx.store.files.uploads.release({
-      ...{ tenantId: auth.tenantId, id: upload.id, lock, offsetBytes, isClean, lengthBytes },
+      ...{ tenantId: auth.tenantId, id: upload.id, lock, offsetBytes, isClean, lengthBytes, isRefused, isLengthNew },
       sha256: lengthBytes === offsetBytes ? this.#hash?.copy().digest('hex') : undefined,
       kind: KINDS.fileProcessing,
       actor: auth.actor,
@@ -215,8 +218,7 @@ export class Receiver {
   }
 
   #answer(released: Released, isAllKept: boolean): Kept {
-    if (released.outcome !== 'open' && released.outcome !== 'complete')
-      throw released.outcome === 'lost' ? locked() : new HttpProblem('quota_exceeded');
+    if (released.outcome !== 'open' && released.outcome !== 'complete') throw refusalOf(released.outcome);
     if (this.#stop === 'quota') throw new HttpProblem('quota_exceeded');
     if (this.#stop === 'too_large')
       throw new HttpProblem('payload_too_large', `The body has more bytes than are to come: ${this.#limitBytes} in all.`);
@@ -227,6 +229,17 @@ export class Receiver {
 
   #expiresAt(): Date {
     return new Date(this.#ctx.clock().getTime() + this.#ctx.files.uploadExpiryMs);
+  }
+}
+
+function refusalOf(outcome: Exclude<Released['outcome'], 'open' | 'complete'>): HttpProblem {
+  switch (outcome) {
+    case 'lost':
+      return locked();
+    case 'ended':
+      return new HttpProblem('upload_gone');
+    case 'quota':
+      return new HttpProblem('quota_exceeded');
   }
 }
 

@@ -20,6 +20,7 @@ const TAG = 'Files';
 const EXTENSIONS = 'creation,creation-with-upload,creation-defer-length,checksum,expiration,termination';
 const BYTES = z.string().meta({ format: 'binary', description: 'Bytes of the file.' });
 const { scopes } = KINDS.fileProcessing;
+const REFUSES_BODY: ReadonlySet<string> = new Set(['checksum_mismatch', 'payload_too_large', 'quota_exceeded']);
 
 interface Parts {
   readonly ctx: ApiContext;
@@ -117,10 +118,31 @@ async function createUpload(parts: Parts, { auth, now, idempotency, request, res
   if (created.outcome === 'replayed') return answerAgain(ctx, { auth, id: created.id, response });
   if (created.outcome !== 'created') throw notCreated(created.outcome);
   const { upload } = created;
-  const isAlreadyWhole = lengthBytes === 0;
-  const latest = hasBody || isAlreadyWhole ? await receive(parts, { auth, upload, request, checksum }) : upload;
   response.setHeader('Location', `/v1/uploads/${upload.id}`);
+  const isAlreadyWhole = lengthBytes === 0;
+  const latest =
+    hasBody || isAlreadyWhole ? await receiveFirst(parts, { auth, now, idempotency, upload, request, response, checksum }) : upload;
   answerOffset(response, latest, 201);
+}
+
+interface First extends Creating {
+  readonly upload: UploadRow;
+  readonly checksum: ReturnType<typeof readChecksum>;
+}
+
+/** The body that comes with the creation. Where it is refused, there is no upload either, unless the client has a key to come back to it with. */
+async function receiveFirst(parts: Parts, { auth, now, idempotency, upload, request, response, checksum }: First): Promise<UploadRow> {
+  try {
+    return await receive(parts, { auth, upload, request, checksum });
+  } catch (error) {
+    if (idempotency === undefined && error instanceof HttpProblem && REFUSES_BODY.has(error.code)) {
+      response.removeHeader('Location');
+      const removal = { tenantId: auth.tenantId, id: upload.id, actor: auth.actor, now };
+      // What can't be removed now goes when its time is up.
+      await parts.ctx.store.files.removal.remove(removal).catch(() => undefined);
+    }
+    throw error;
+  }
 }
 
 interface Again {
@@ -262,7 +284,8 @@ async function receive({ ctx, hashes }: Parts, { auth, upload, lengthBytes, requ
   // A client that lost the last answer asks again with nothing left to send.
   if (taken.outcome === 'ended' && isRepeatedEnd(taken.upload, upload, request)) return taken.upload;
   if (taken.outcome !== 'locked') throw refusalOf(taken);
-  const order = { auth, upload: taken.upload, lock: taken.lock, request, checksum, isAllOrNothing: false };
+  const { lock, isLengthNew } = taken;
+  const order = { auth, upload: taken.upload, lock, isLengthNew, request, checksum, isAllOrNothing: false };
   const released = await new Receiver(ctx, hashes, order).run();
   return released.upload;
 }

@@ -6,7 +6,7 @@ import { type Tx, withTenant } from '../database.ts';
 import type { StartFieldValues } from '../operations.ts';
 import type { Database } from '../schema.ts';
 import { endKeeper } from './keepers.ts';
-import { reserve, reservedOf, reserveUpTo } from './quota.ts';
+import { reserve, reservedOf, reserveDownTo, reserveUpTo } from './quota.ts';
 import type { UploadRow } from './records.ts';
 import type { FileParts } from './uploads.ts';
 
@@ -23,7 +23,13 @@ export interface LockRequest {
 }
 
 export type Locked =
-  | { readonly outcome: 'locked'; readonly lock: string; readonly upload: UploadRow }
+  | {
+      readonly outcome: 'locked';
+      readonly lock: string;
+      readonly upload: UploadRow;
+      /** This request was the first to say how long the upload is. */
+      readonly isLengthNew: boolean;
+    }
   | { readonly outcome: 'busy' | 'other_offset' | 'other_length' | 'ended' | 'quota'; readonly upload: UploadRow }
   | { readonly outcome: 'missing' };
 
@@ -43,6 +49,10 @@ export interface ReleaseRequest extends Omit<CommitRequest, 'leaseMs'> {
   readonly sha256: string | undefined;
   /** Everything written was flushed or given up; else whoever comes next writes to a file of his own. */
   readonly isClean: boolean;
+  /** The body was not what it should be: nothing of the request holds, and it is not the last of an upload. */
+  readonly isRefused: boolean;
+  /** The length was said by this request, and goes with it when it is refused. */
+  readonly isLengthNew: boolean;
   /** The kind of the operation that follows when this was the last byte. */
   readonly kind: Kind;
   readonly actor: Actor;
@@ -69,6 +79,7 @@ async function lock(db: Kysely<Database>, request: LockRequest): Promise<Locked>
   const { tenantId, id, offsetBytes, lengthBytes = null, leaseMs } = request;
   const token = uuidv7();
   const result = await withTenant(db, tenantId, async (tx): Promise<Locked> => {
+    const isLengthNew = lengthBytes !== null && (await hasNoLength(tx, id));
     const { rows } = await sql<{ id: string }>`
       update upload set
         lock = ${token}, lock_until = clock_timestamp() + make_interval(secs => ${leaseMs / 1000}), release_asked = false,
@@ -89,11 +100,17 @@ async function lock(db: Kysely<Database>, request: LockRequest): Promise<Locked>
     // Said only now, so nothing was reserved for it before.
     const deltaBytes = lengthBytes === null ? 0 : lengthBytes - (await reservedOf(tx, id));
     if (deltaBytes <= 0 || (await reserve(tx, { tenantId, id, deltaBytes, quotaBytes: request.quotaBytes })))
-      return { outcome: 'locked', lock: token, upload };
+      return { outcome: 'locked', lock: token, upload, isLengthNew };
     await tx.updateTable('upload').set({ lock: null, lock_until: null, length_bytes: null }).where('id', '=', id).execute();
     return { outcome: 'quota', upload };
   });
   return result;
+}
+
+/** Nobody says it before the transaction ends. */
+async function hasNoLength(tx: Tx, id: string): Promise<boolean> {
+  const upload = await tx.selectFrom('upload').select('length_bytes').where('id', '=', id).forUpdate().executeTakeFirst();
+  return upload?.length_bytes === null;
 }
 
 function whyNot(upload: UploadRow, offsetBytes: number): 'busy' | 'other_offset' | 'other_length' | 'ended' {
@@ -140,21 +157,24 @@ function holdOf(tx: Tx, { id, lock: token }: { readonly id: string; readonly loc
 export type Released =
   | { readonly outcome: 'open'; readonly upload: UploadRow }
   | { readonly outcome: 'complete'; readonly upload: UploadRow; readonly operationId: string }
-  | { readonly outcome: 'lost' | 'quota' };
+  /** `lost`: somebody else writes, or has written all; `ended`: it was given up. */
+  | { readonly outcome: 'lost' | 'ended' | 'quota' };
 
 /** Acknowledges the last bytes of a request and gives the lock back. The last byte of all starts the check in the same transaction. */
 async function release(parts: FileParts, request: ReleaseRequest): Promise<Released> {
-  const { tenantId, id, offsetBytes, isClean } = request;
+  const { tenantId, id, offsetBytes, isClean, isRefused } = request;
+  const isTakenBack = isRefused && request.isLengthNew;
   const released = await withTenant(parts.db, tenantId, async (tx): Promise<Released> => {
     const held = await holdOf(tx, request);
-    if (held === undefined) return { outcome: 'lost' };
+    if (held === undefined) return { outcome: (await isGivenUp(tx, id)) ? 'ended' : 'lost' };
     if (!(await reserveUpTo(tx, request))) {
       // What came is not acknowledged, and the next request writes over it.
       await tx.updateTable('upload').set({ lock: null, lock_until: null }).where('id', '=', id).execute();
       return { outcome: 'quota' };
     }
-    const lengthBytes = held.length_bytes ?? request.lengthBytes ?? null;
-    const isComplete = isClean && lengthBytes === offsetBytes;
+    const lengthBytes = isTakenBack ? null : (held.length_bytes ?? request.lengthBytes ?? null);
+    const isComplete = isClean && !isRefused && lengthBytes === offsetBytes;
+    if (isTakenBack) await reserveDownTo(tx, request);
     const upload = await tx
       .updateTable('upload')
       .set({
@@ -177,6 +197,12 @@ async function release(parts: FileParts, request: ReleaseRequest): Promise<Relea
   });
   if (released.outcome === 'complete') parts.bridge.wake();
   return released;
+}
+
+/** Nobody goes on with it. Its row goes with its bytes. */
+async function isGivenUp(tx: Tx, id: string): Promise<boolean> {
+  const upload = await tx.selectFrom('upload').select('state').where('id', '=', id).executeTakeFirst();
+  return upload === undefined || upload.state === 'terminated' || upload.state === 'expired';
 }
 
 /** All bytes are here: the file is checked, and nobody keeps the upload's time any more. */

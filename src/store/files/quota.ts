@@ -35,3 +35,9 @@ export async function reserveUpTo(
   const deltaBytes = offsetBytes - (await reservedOf(tx, more.id));
   return deltaBytes <= 0 || reserve(tx, { ...more, deltaBytes });
 }
+
+/** What was reserved for bytes that will not come is free again. */
+export async function reserveDownTo(tx: Tx, { offsetBytes, ...more }: Omit<Reservation, 'deltaBytes'> & { readonly offsetBytes: number }) {
+  const deltaBytes = offsetBytes - (await reservedOf(tx, more.id));
+  if (deltaBytes < 0) await reserve(tx, { ...more, deltaBytes });
+}

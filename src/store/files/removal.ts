@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { FileRef } from '../../contracts/pure/files.ts';
 import type { Actor } from '../audit.ts';
-import { withTenant } from '../database.ts';
+import { type Tx, withTenant } from '../database.ts';
 import type { Database } from '../schema.ts';
 import { endKeeper, startRemoval } from './keepers.ts';
 import { reserve } from './quota.ts';
@@ -32,6 +32,7 @@ export function createRemovalStore(parts: FileParts) {
 /** A file, or an upload that is still open. False: there is none. */
 async function remove({ db, audit, bridge }: FileParts, { tenantId, id, actor, now }: RemoveRequest): Promise<boolean> {
   const removed = await withTenant(db, tenantId, async (tx) => {
+    await holdUpload(tx, id);
     const file = await tx
       .selectFrom('file')
       .selectAll()
@@ -68,6 +69,11 @@ async function remove({ db, audit, bridge }: FileParts, { tenantId, id, actor, n
   });
   if (removed) bridge.wake();
   return removed;
+}
+
+/** Before its file, in the order of those who write to it: else the two wait for each other. */
+async function holdUpload(tx: Tx, id: string): Promise<void> {
+  await tx.selectFrom('upload').select('id').where('id', '=', id).forUpdate().execute();
 }
 
 /** Whether the time of an upload is up at this moment; if so, it has expired from now on. */
@@ -116,6 +122,7 @@ async function doomed(
 /** Its bytes are gone: their room in the quota is free again. Safe to repeat. */
 async function setRemoved(db: Kysely<Database>, { tenantId, fileId }: FileRef): Promise<void> {
   await withTenant(db, tenantId, async (tx) => {
+    await holdUpload(tx, fileId);
     const file = await tx.selectFrom('file').select('reserved_bytes').where('id', '=', fileId).forUpdate().executeTakeFirst();
     if (file === undefined) return;
     await reserve(tx, { tenantId, id: fileId, deltaBytes: -file.reserved_bytes, quotaBytes: 0 });
