@@ -139,4 +139,36 @@ describe('links', () => {
     const row = (await world.api().sql(world.tenantId(), 'select name, state, reserved_bytes from file where id = $1', [id]))[0];
     assert.deepEqual([row?.['name'], row?.['state']], [null, 'deleted']);
   });
+
+  it('last no longer than the token that makes them', async () => {
+    const expiresAt = new Date(Math.floor(Date.now() / 1000) * 1000 + 600_000);
+    const { key } = await world.api().newToken(world.tenantId(), { subject: 'u_links', expiresAt });
+    const made = await world.raw('POST', '/v1/files?name=own.txt', { key, body: 'own', headers: { 'Content-Type': 'text/plain' } });
+    const id: string = made.body.links.resource.split('/').at(-1);
+    await world.reaches(id, 'ready');
+    const headers = { 'Content-Type': 'application/json' };
+    const longest = await world.raw('POST', `/v1/files/${id}/links`, { key, headers, body: '{ "expiresIn": "30d" }' });
+    assert.deepEqual([longest.status, longest.body.expiresAt], [201, expiresAt.toISOString()]);
+    const short = await world.raw('POST', `/v1/files/${id}/links`, { key, headers, body: '{ "expiresIn": "1m" }' });
+    assert.ok(Date.parse(short.body.expiresAt) < expiresAt.getTime() - 500_000, short.body.expiresAt);
+  });
+
+  it('of a tenant that is closed lead nowhere', async () => {
+    const { id: tenantId, key } = await world.api().newTenant();
+    const made = await world.raw('POST', '/v1/files?name=a.txt', {
+      key,
+      body: 'abcdef',
+      headers: { 'Content-Type': 'text/plain', Prefer: 'wait=25' },
+    });
+    const answer = await world.raw('POST', `${made.body.links.resource}/links`, { key });
+    assert.equal(answer.status, 201, answer.text);
+    const path = new URL(answer.body.url).pathname;
+    assert.equal((await open(path)).status, 206);
+    const platform = world.api().platformKey;
+    assert.equal((await world.raw('DELETE', `/v1/tenants/${tenantId}`, { key: platform })).status, 204);
+    assert.equal((await open(path)).status, 404);
+    const again = { 'Content-Type': 'application/json' };
+    await world.raw('PUT', `/v1/tenants/${tenantId}`, { key: platform, headers: again, body: '{ "name": "again" }' });
+    assert.equal((await open(path)).status, 206);
+  });
 });

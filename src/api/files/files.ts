@@ -113,7 +113,9 @@ function linkRoute(ctx: ApiContext): Route {
     path: '/v1/files/{id}/links',
     operationId: 'createFileLink',
     summary: 'Make a download link',
-    description: 'Signed: it works without a key, until it expires or the file is deleted. Nothing is stored, so it can be made often.',
+    description:
+      'Signed: it works without a key, until it expires, the file is deleted or the tenant is closed. One that a token makes lasts no longer ' +
+      'than the token; it does not end when the token is revoked. Nothing is stored, so it can be made often.',
     params: UuidParams,
     body: NewFileLink,
     bodyExample: { expiresIn: '24h' },
@@ -123,8 +125,9 @@ function linkRoute(ctx: ApiContext): Route {
     async handler({ auth, params, body, now }) {
       const file = await findFile(ctx, auth, params.id);
       if (file.state !== 'ready') throw new HttpProblem('file_not_ready', `The file is ${file.state}.`);
+      const asked = new Date(now.getTime() + (parseDuration(body.expiresIn) ?? 0));
       // Whole seconds, as the link has them.
-      const expiresAt = new Date(Math.floor((now.getTime() + (parseDuration(body.expiresIn) ?? 0)) / 1000) * 1000);
+      const expiresAt = new Date(Math.floor(endFor(auth, asked).getTime() / 1000) * 1000);
       const token = signLink(await ctx.store.files.linkSecret(auth.tenantId), { tenantId: auth.tenantId, fileId: file.id, expiresAt });
       const link: FileLink = {
         object: 'fileLink',
@@ -137,6 +140,11 @@ function linkRoute(ctx: ApiContext): Route {
   });
 }
 
+/** Of an end user's rights none outlives the token that carries them. */
+function endFor({ kind, expiresAt }: TenantCaller, asked: Date): Date {
+  return kind === 'token' && expiresAt !== undefined && expiresAt < asked ? expiresAt : asked;
+}
+
 function linkedRoute(ctx: ApiContext): Route {
   return publicRoute({
     tag: COMMON.tag,
@@ -145,7 +153,7 @@ function linkedRoute(ctx: ApiContext): Route {
     path: '/f/{token}',
     operationId: 'getLinkedFile',
     summary: 'Download by a link',
-    description: 'What a download link leads to. A link that has expired, or whose file is gone, is not there.',
+    description: 'What a download link leads to. A link that has expired, or whose file or tenant is gone, is not there.',
     params: FileLinkParams,
     headers: RANGE_HEADERS,
     responses: CONTENT_RESPONSES,
@@ -154,7 +162,8 @@ function linkedRoute(ctx: ApiContext): Route {
       const tenantId = tenantOfLink(params.token);
       const secret = tenantId === undefined ? undefined : await ctx.store.files.findLinkSecret(tenantId);
       const claim = secret === undefined ? undefined : openLink(secret, params.token, now);
-      const file = claim === undefined ? undefined : await ctx.store.files.get(claim.tenantId, claim.fileId);
+      const isOpen = claim !== undefined && (await ctx.store.tenants.get(claim.tenantId)) !== undefined;
+      const file = isOpen ? await ctx.store.files.get(claim.tenantId, claim.fileId) : undefined;
       if (file?.state !== 'ready') throw new HttpProblem('not_found', 'The link is not one of ours, has expired, or its file is gone.');
       return contentOf(ctx, file);
     },

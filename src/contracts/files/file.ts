@@ -90,7 +90,7 @@ export const NewFileLink = z
       .max(20)
       .refine(isLinkLife, 'must be a duration from 1m to 30d, such as 24h')
       .default('24h')
-      .meta({ description: 'How long the link works, `1m` to `30d`.', example: '24h' }),
+      .meta({ description: 'How long the link works, `1m` to `30d`; one made by a token no longer than the token.', example: '24h' }),
   })
   .meta({ id: 'NewFileLink' });
 
