@@ -133,6 +133,47 @@ async function failCancelRetry(): Promise<void> {
   await must('GET', `/v1/operations?text=${plant('text of a search')}&tag=${plant('tag of a search')}`);
 }
 
+/** A table without a header: its first line is somebody's. */
+async function sendFiles(): Promise<void> {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const line = (where: string): string => `${plant(`${where}: name`)},${addressOf(`${where}: address`)},7`;
+  const table = `${line('first line of a table')}\n${line('cells')}\n${line('cells')}\n${plant('rejected cell')}\n`;
+  const metadata = [
+    `filename ${base64(`${plant('name of an upload')}.csv`)}`,
+    `${plant('name in upload metadata')} ${base64(plant('upload metadata'))}`,
+    `start ${base64(JSON.stringify({ metadata: { note: plant('metadata of an upload') }, tags: [plant('tag of an upload')] }))}`,
+  ].join(',');
+  await must('POST', '/v1/uploads', {
+    body: table,
+    headers: {
+      ...{ 'Tus-Resumable': '1.0.0', 'Content-Type': 'application/offset+octet-stream' },
+      ...{ 'Upload-Length': String(Buffer.byteLength(table)), 'Upload-Metadata': metadata },
+    },
+  });
+  const fileId = await eventually(async () => {
+    const [file] = (await product.call('GET', '/v1/files?limit=1')).body.data;
+    assert.equal(file?.state, 'ready');
+    return file.id as string;
+  }, WAIT);
+  const { body } = await must('POST', `/v1/files/${fileId}/transforms`, {
+    body: { name: `${plant('name of a new file')}.parquet`, profile: true },
+  });
+  started.push(body.id);
+  await ends(body.id);
+  const ended = (await product.call('GET', `/v1/operations/${body.id}`)).body;
+  assert.equal(ended.status, 'succeeded');
+  assert.deepEqual(ended.result.columns.length, 3);
+  assert.ok(planted.has(ended.result.columns[0].name), 'the first line of the table was no header');
+  const harmful = `/v1/files?name=${plant('name of a harmful file')}.png`;
+  await must('POST', harmful, { body: `MZ ${plant('harmful file')}`, headers: { 'Content-Type': 'image/png', Prefer: 'wait=25' } });
+  await refused('POST', `/v1/files?name=${plant('name with a slash')}%2Fa.txt`, {
+    body: plant('refused file'),
+    headers: { 'Content-Type': 'text/plain' },
+  });
+  await must('POST', `/v1/files/${fileId}/links`, { body: {} });
+  await must('DELETE', `/v1/files/${fileId}`);
+}
+
 async function beRefused(): Promise<void> {
   const mail = { to: addressOf('to of a bad mail'), subject: plant('subject of a bad mail'), text: plant('text of a bad mail') };
   for (const bad of [
@@ -195,6 +236,7 @@ describe('what people put into it', { timeout: 240_000 }, () => {
     product = running;
     await sendMails();
     await failCancelRetry();
+    await sendFiles();
     await beRefused();
     await manage();
     await breakThings();

@@ -48,7 +48,8 @@ export function createOperationActivities({ store, kinds, onClosed }: OperationA
 
     /** Ends the operation, or says how long an effect that is being sent may still take. */
     async closeOperation({ run, outcome, isCancelRequested }: CloseOperationRequest) {
-      const closed = await store.lifecycle.close({ run, outcome, cancelRequested: isCancelRequested, kind: kinds[run.kind] });
+      const whole = await withColumns(store, run, outcome);
+      const closed = await store.lifecycle.close({ run, outcome: whole, cancelRequested: isCancelRequested, kind: kinds[run.kind] });
       if (closed.closed) onClosed({ kind: run.kind, status: closed.status, seconds: closed.seconds });
       return closed;
     },
@@ -69,6 +70,14 @@ export function createOperationActivities({ store, kinds, onClosed }: OperationA
       return {};
     },
   };
+}
+
+/** The result of a transform names the columns of the new file, which pass through no workflow. */
+async function withColumns(store: Store, run: RunRef, outcome: Outcome): Promise<Outcome> {
+  const fileId = outcome.result?.['fileId'];
+  if (run.kind !== 'fileTransform' || outcome.status !== 'succeeded' || typeof fileId !== 'string') return outcome;
+  const columns = await store.files.made.columnsOf(run.tenantId, fileId);
+  return columns === undefined ? outcome : { ...outcome, result: { ...outcome.result, columns } };
 }
 
 export type OperationActivities = ReturnType<typeof createOperationActivities>;

@@ -11,7 +11,7 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   tenant: { personal: false, keeps: 'for ever; deleted tenants stay as ids', onErasure: 'name is emptied' },
   api_key: { personal: false, keeps: 'revoked keys for ever, for the audit', onErasure: 'token subjects are emptied' },
   app_user: { personal: true, keeps: 'until the host application deletes it', onErasure: 'row is deleted' },
-  operation: { personal: true, keeps: 'for ever', onErasure: 'input, metadata, message and notify are emptied' },
+  operation: { personal: true, keeps: 'for ever', onErasure: 'input, metadata, message, notify and the columns in its result are emptied' },
   dispatch: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing: ids only' },
   effect: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing: hashes and codes only' },
   stream: { personal: false, keeps: 'as long as its operation', onErasure: 'nothing' },
@@ -51,7 +51,7 @@ export const DATA_MAP: Readonly<Record<string, TableNote>> = {
   file: {
     personal: true,
     keeps: 'until it is deleted; then its id stays',
-    onErasure: 'our bytes are deleted; name, source and metadata are emptied',
+    onErasure: 'our bytes are deleted; name, source, columns and metadata are emptied',
   },
   upload: { personal: true, keeps: 'until its file is deleted', onErasure: 'row is deleted with the file’s bytes' },
   file_usage: { personal: false, keeps: 'as long as the tenant', onErasure: 'nothing' },

@@ -15,10 +15,13 @@ import { mediaTypeOf, outputNames, outputOf, partName, partPrefix } from './tran
 
 const MAX_SHOWN_COLUMNS = 50;
 
+/** The result, without what comes from the file itself. */
+type TransformFacts = Omit<FileTransformResult, 'columns'>;
+
 /** The end of a transform: one file of all parts, or nothing of it. */
 export function createTransformEnding(deps: FileTransformDeps, store: Store) {
   /** Puts the parts together and shows the new files, all at once. Safe to repeat. */
-  async function finishTransform({ run }: { readonly run: RunRef }): Promise<FileTransformResult> {
+  async function finishTransform({ run }: { readonly run: RunRef }): Promise<TransformFacts> {
     return withHeartbeat(() =>
       orCancelled(async (signal) => {
         const job = await loadJob(deps, run);
@@ -52,11 +55,11 @@ export function createTransformEnding(deps: FileTransformDeps, store: Store) {
   return { finishTransform, discardTransform };
 }
 
-async function finish(deps: FileTransformDeps, job: TransformJob, signal: AbortSignal): Promise<FileTransformResult> {
+async function finish(deps: FileTransformDeps, job: TransformJob, signal: AbortSignal): Promise<TransformFacts> {
   const { run, transform, input, chunks } = job;
   const names = outputNames(input, job.file.name, outputOf(input));
   const output = await putOutput(deps, job, { name: names.output, signal });
-  const files: MadeFile[] = [output];
+  const files: MadeFile[] = [{ ...output, columns: shownColumns(transform) }];
   const rejectParts = chunks
     .filter(({ has_rejects }) => has_rejects)
     .map((chunk) => partName(run, transform, { ...chunk, what: 'rejects' }));
@@ -163,9 +166,14 @@ async function profileOf(
   return await work.profile({ paths: [path], to: outputOf(input), columns: planOf(transform)?.columns ?? [], signal });
 }
 
-function resultOf(job: TransformJob, output: MadeFile, { hasRejects }: { readonly hasRejects: boolean }): FileTransformResult {
-  const { transform, chunks, input } = job;
+/** Names may be those of people, where a table has no header: they are kept with the file, and no history has them. */
+function shownColumns(transform: TransformRow): MadeFile['columns'] {
   const columns = planOf(transform)?.columns ?? [];
+  return columns.length > MAX_SHOWN_COLUMNS ? undefined : columns.map(({ name, type }) => ({ name, type }));
+}
+
+function resultOf(job: TransformJob, output: MadeFile, { hasRejects }: { readonly hasRejects: boolean }): TransformFacts {
+  const { transform, chunks, input } = job;
   const contentOf = (row: keyof Pick<TransformRow, 'output_id' | 'rejects_id' | 'profile_id' | 'page_id'>): string =>
     `/v1/files/${transform[row]}/content`;
   const sum = (of: 'rows' | 'rejected'): number => chunks.reduce((total, chunk) => total + chunk[of], 0);
@@ -175,7 +183,6 @@ function resultOf(job: TransformJob, output: MadeFile, { hasRejects }: { readonl
     rejected: sum('rejected'),
     ...(hasRejects ? { rejectsFileId: transform.rejects_id } : {}),
     ...(input.profile === true ? { profileFileId: transform.profile_id, profilePageFileId: transform.page_id } : {}),
-    ...(columns.length > MAX_SHOWN_COLUMNS ? {} : { columns: columns.map(({ name, type }) => ({ name, type })) }),
     sizeBytes: output.sizeBytes,
     sha256: output.sha256,
     links: {

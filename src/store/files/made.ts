@@ -2,6 +2,7 @@ import type { RunRef } from '../../contracts/pure/operations.ts';
 import { type Tx, withTenant } from '../database.ts';
 import { insertEvent } from '../new-event.ts';
 import { QuotaError, reserve } from './quota.ts';
+import type { FileColumn } from './schema.ts';
 import { fenceOf } from './transforms.ts';
 import type { FileParts } from './uploads.ts';
 
@@ -13,6 +14,8 @@ export interface MadeFile {
   readonly objectName: string;
   readonly sizeBytes: number;
   readonly sha256: string;
+  /** Of a table. */
+  readonly columns?: readonly FileColumn[] | undefined;
 }
 
 export interface PublishRequest {
@@ -72,7 +75,15 @@ export function createMadeFilesStore({ db, audit }: Pick<FileParts, 'db' | 'audi
     });
   }
 
-  return { publish, withdraw, abandon };
+  /** Of a table; undefined when it is not known, or the file is gone. */
+  async function columnsOf(tenantId: string, fileId: string): Promise<readonly FileColumn[] | undefined> {
+    const file = await withTenant(db, tenantId, (tx) =>
+      tx.selectFrom('file').select('columns').where('id', '=', fileId).executeTakeFirst(),
+    );
+    return file?.columns ?? undefined;
+  }
+
+  return { publish, withdraw, abandon, columnsOf };
 }
 
 interface Ending {
@@ -99,7 +110,7 @@ async function end(tx: Tx, { tenantId, id, now }: Ending): Promise<EndedTransfor
   const fileIds = [row.output_id, row.rejects_id, row.profile_id, row.page_id];
   const made = await tx
     .updateTable('file')
-    .set({ state: 'deleted', name: null, declared_type: null, object_name: null, metadata: '{}', updated_at: now })
+    .set({ state: 'deleted', name: null, declared_type: null, object_name: null, columns: null, metadata: '{}', updated_at: now })
     .where('id', 'in', fileIds)
     .where('state', '<>', 'deleted')
     .returning(['id', 'reserved_bytes'])
@@ -131,6 +142,7 @@ async function insertFile(tx: Tx, { run, file, ownerSubject, now }: NewRow): Pro
       object_name: file.objectName,
       source: null,
       checks: JSON.stringify({ antivirus: { state: 'not_scanned', engine: 'made here' } }),
+      columns: file.columns === undefined ? null : JSON.stringify(file.columns),
       owner_subject: ownerSubject,
       created_by: 'workflow',
       metadata: '{}',

@@ -14,6 +14,9 @@ export interface RemoveRequest {
   readonly now: Date;
 }
 
+/** What users have said of a file, or it of itself. */
+const EMPTIED = { metadata: '{}', start_fields: '{}', reasons: '[]', columns: null } as const;
+
 /** How an upload stands for the one who keeps its time. */
 export type UploadStanding =
   | { readonly state: 'open'; readonly expiresInMs: number }
@@ -44,7 +47,7 @@ async function remove({ db, audit, bridge }: FileParts, { tenantId, id, actor, n
     const before = { name: file.name, declaredType: file.declared_type, sizeBytes: file.size_bytes, sha256: file.sha256 };
     await tx
       .updateTable('file')
-      .set({ state: 'deleted', name: null, declared_type: null, metadata: '{}', start_fields: '{}', reasons: '[]', updated_at: now })
+      .set({ state: 'deleted', name: null, declared_type: null, updated_at: now, ...EMPTIED })
       .where('id', '=', id)
       .execute();
     const ended = await tx
@@ -128,5 +131,7 @@ async function setRemoved(db: Kysely<Database>, { tenantId, fileId }: FileRef): 
     await reserve(tx, { tenantId, id: fileId, deltaBytes: -file.reserved_bytes, quotaBytes: 0 });
     await tx.updateTable('file').set({ object_name: null, source: null, source_etag: null }).where('id', '=', fileId).execute();
     await tx.deleteFrom('upload').where('id', '=', fileId).where('state', 'in', ['complete', 'terminated']).execute();
+    // The row of one that expired stays, and says so.
+    await tx.updateTable('upload').set({ segments: '[]' }).where('id', '=', fileId).where('state', '=', 'expired').execute();
   });
 }

@@ -3,6 +3,11 @@ import type { FileChecks, FileReason } from '../../contracts/files/file.ts';
 import type { FileStateName } from '../../contracts/pure/files.ts';
 import type { Json, JsonRecord, NullableJson } from '../schema.ts';
 
+export interface FileColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
 export interface FileTable {
   id: string;
   tenant_id: string;
@@ -17,6 +22,8 @@ export interface FileTable {
   source_etag: ColumnType<string | null, string | null | undefined, string | null>;
   reasons: ColumnType<readonly FileReason[], string | undefined, string>;
   checks: NullableJson<FileChecks>;
+  /** Of a table that was made here, if there are not too many. */
+  columns: ColumnType<readonly FileColumn[] | null, string | null | undefined, string | null>;
   reserved_bytes: ColumnType<number, number | undefined, number>;
   owner_subject: string | null;
   created_by: string;
