@@ -14,6 +14,8 @@ export interface StorageSweep {
   readonly temporary: (olderThanMs: number) => Promise<number>;
   /** What transforms left that ended before then and were not retried. `true`: there may be more. */
   readonly transforms: (endedBefore: Date, now: Date) => Promise<boolean>;
+  /** Uploads past their end that nobody gave up, and bytes that nobody removed. `true`: there may be more. */
+  readonly leftBehind: (now: Date) => Promise<boolean>;
   /** Parts of transforms that belong to none any more, put before then. */
   readonly strayParts: (putBefore: Date) => Promise<void>;
 }
@@ -35,9 +37,9 @@ export function startFileJobs({ sweep, clock, log }: FileJobsDeps): Job {
       if (removed > 0) log.info({ removed }, 'removed what was never put in storage');
       const now = clock();
       const before = new Date(now.getTime() - KEEP_ABANDONED_MS);
-      const isMore = await sweep.transforms(before, now);
+      const areMore = [await sweep.leftBehind(now), await sweep.transforms(before, now)];
       await sweep.strayParts(before);
-      return isMore;
+      return areMore.includes(true);
     },
   });
 }

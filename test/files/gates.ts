@@ -4,7 +4,7 @@ import { createFileChecker, type FileChecker } from '../../src/adapters/file-che
 import { createStorage, type Storage } from '../../src/adapters/storage.ts';
 
 /** A step of the work on a file that a test can hold up. */
-export type Step = 'store' | 'check' | 'part' | 'join';
+export type Step = 'store' | 'check' | 'part' | 'join' | 'remove';
 
 export interface Gates {
   /** The product's own parts, with the gates before them. */
@@ -26,7 +26,7 @@ interface Held {
 
 export function createGates(): Gates {
   const held = new Map<Step, Held>();
-  const counts = { store: 0, check: 0, part: 0, join: 0 };
+  const counts = { store: 0, check: 0, part: 0, join: 0, remove: 0 };
   let failures = 0;
 
   async function pass(step: Step): Promise<void> {
@@ -53,6 +53,10 @@ export function createGates(): Gates {
           async putFile(name, path, options) {
             if (name.startsWith('transforms/')) await pass('part');
             return storage.putFile(name, path, options);
+          },
+          async delete(name) {
+            if (name.startsWith('files/')) await pass('remove');
+            return storage.delete(name);
           },
           partials: {
             ...partials,

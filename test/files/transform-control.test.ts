@@ -4,13 +4,12 @@ import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { createFileSweep } from '../../src/activities/files/sweep.ts';
-import { startFileJobs } from '../../src/control/files.ts';
 import type { FileTransformResult } from '../../src/contracts/files/transform.ts';
 import type { RunRef } from '../../src/contracts/pure/operations.ts';
 import type { MadeFile } from '../../src/store/files/made.ts';
 import type { TransformRow } from '../../src/store/files/transforms.ts';
 import { createGates } from './gates.ts';
+import { sweepAfter } from './sweep-after.ts';
 import { holds, useFileWorld } from './world.ts';
 
 const ROWS = 30_000;
@@ -96,25 +95,6 @@ async function reset(started: Started): Promise<void> {
     workflowTaskFinishEventId: FIRST_WORKFLOW_TASK as never,
     requestId: crypto.randomUUID(),
   });
-}
-
-/** Sweeps as if it were so many days later; resolves once that is done. */
-async function sweepAfter(days: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const { deps } = world.core();
-  const sweep = createFileSweep(deps);
-  await using _jobs = startFileJobs({
-    sweep: {
-      ...sweep,
-      async strayParts(putBefore) {
-        await sweep.strayParts(putBefore);
-        resolve();
-      },
-    },
-    clock: () => new Date(Date.now() + days * 86_400_000),
-    log: deps.log,
-  });
-  await promise;
 }
 
 describe('a transform', () => {
@@ -280,7 +260,7 @@ describe('a transform that was terminated and that nobody retried', () => {
 
   it('is kept for a week, for a retry to go on with', async () => {
     const started = await terminated();
-    await sweepAfter(6);
+    await sweepAfter(world, 6);
     const again = await retry(started);
     await assertComplete(again);
     assert.equal((await chunksOf(again))[0], DONE);
@@ -288,7 +268,7 @@ describe('a transform that was terminated and that nobody retried', () => {
 
   it('leaves nothing after that, and a retry begins anew', async () => {
     const started = await terminated();
-    await sweepAfter(8);
+    await sweepAfter(world, 8);
     assert.deepEqual(await parts(), []);
     assert.deepEqual(await world.api().sql(world.tenantId(), 'select id from file_transform'), []);
     const again = await retry(started);
@@ -298,14 +278,14 @@ describe('a transform that was terminated and that nobody retried', () => {
 
   it('leaves nothing of an attempt that went on after all was cleared up', async () => {
     const started = await terminated();
-    await sweepAfter(8);
+    await sweepAfter(world, 8);
     assert.deepEqual(await parts(), []);
     const { storage } = world.core().deps;
     const late = `transforms/${world.tenantId()}/${started.id}/${crypto.randomUUID()}/3-9-part`;
     await storage.put(late, Readable.from(['late']));
-    await sweepAfter(6);
+    await sweepAfter(world, 6);
     assert.deepEqual(await parts(), [late]);
-    await sweepAfter(8);
+    await sweepAfter(world, 8);
     assert.deepEqual(await parts(), []);
   });
 
@@ -314,7 +294,7 @@ describe('a transform that was terminated and that nobody retried', () => {
     const gate = gates.hold('part');
     const again = await retry(started);
     await gate.reached;
-    await sweepAfter(8);
+    await sweepAfter(world, 8);
     assert.notDeepEqual(await parts(), []);
     const { made } = world.core().deps.store.files;
     const now = new Date(Date.now() + 8 * 86_400_000);
@@ -330,7 +310,7 @@ it('what a killed process began to put in storage goes after a day', async () =>
   const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
   for (const name of ['stale', 'fresh']) await writeFile(join(folder, name), 'half of it');
   await utimes(join(folder, 'stale'), twoDaysAgo, twoDaysAgo);
-  await sweepAfter(0);
+  await sweepAfter(world, 0);
   const left = await readdir(folder);
   assert.deepEqual([left.includes('stale'), left.includes('fresh')], [false, true]);
 });

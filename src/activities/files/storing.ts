@@ -10,6 +10,7 @@ import { withHeartbeat } from '../lib/heartbeat.ts';
 import { createProgress, type ProgressReporter } from '../lib/progress.ts';
 import type { Slots } from '../lib/slots.ts';
 import { type FileRequest, fileGone, objectNameOf } from './core.ts';
+import { removeBytes } from './remove-bytes.ts';
 import { orSourceFailure } from './source-failure.ts';
 
 export interface FileStoringDeps {
@@ -53,22 +54,13 @@ export function createFileStoring(deps: FileStoringDeps) {
 
   /** What an attempt that died may have left of a file that was deleted meanwhile. */
   async function giveUp({ run, fileId }: FileRequest): Promise<never> {
-    await removeBytes({ tenantId: run.tenantId, fileId, kind: 'fileRemoval' });
+    await removeBytes(deps, { tenantId: run.tenantId, fileId, kind: 'fileRemoval' });
     throw fileGone();
   }
 
   /** Removes all bytes of a file that was deleted or of an upload that was given up. Safe to repeat. */
   async function removeFile({ file }: { readonly file: FileRef }): Promise<{ readonly removed: boolean }> {
-    return withHeartbeat(() => removeBytes(file));
-  }
-
-  async function removeBytes(file: FileRef): Promise<{ readonly removed: boolean }> {
-    const doomed = await store.files.removal.doomed(file);
-    if (doomed === undefined) return { removed: false };
-    await storage.partials.discard(file.fileId);
-    if (doomed.isOurs) await storage.delete(objectNameOf(file));
-    await store.files.removal.setRemoved(file);
-    return { removed: true };
+    return withHeartbeat(async () => ({ removed: await removeBytes(deps, file) }));
   }
 
   return { storeFile, removeFile };

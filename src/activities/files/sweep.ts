@@ -1,10 +1,16 @@
 import type { Storage } from '../../adapters/storage.ts';
+import type { FileRef } from '../../contracts/pure/files.ts';
 import type { Store } from '../../store/index.ts';
 import { objectNameOf } from './core.ts';
+import { removeBytes } from './remove-bytes.ts';
 import { removeParts } from './remove-parts.ts';
 import { outputPrefix, partOf, PARTS_PREFIX } from './transform-names.ts';
 
 const PER_TURN = 100;
+/** Whoever keeps the time of an upload gives it up long before. */
+const OVERDUE_MS = 600_000; // 10 min
+/** The workflow that removes bytes has long done so, unless storage is away. */
+const UNREMOVED_MS = 3_600_000; // 1 h
 
 interface SweepParts {
   readonly store: Store;
@@ -41,5 +47,24 @@ export function createFileSweep({ store, storage }: SweepParts) {
     }
   }
 
-  return { temporary: (olderThanMs: number) => storage.sweepTemporary(olderThanMs), transforms, strayParts };
+  /**
+   * Gives up uploads whose keeper was ended, and removes bytes whose removal was: what `temporal workflow terminate` leaves. `true`: there
+   * may be more.
+   */
+  async function leftBehind(now: Date): Promise<boolean> {
+    const overdue = await store.system.files.overdueUploads(new Date(now.getTime() - OVERDUE_MS), PER_TURN);
+    let expired = 0;
+    for (const upload of overdue) {
+      const file: FileRef = { ...upload, kind: 'upload' };
+      // Somebody may be writing to it.
+      if ((await store.files.removal.expireIfDue(file, now)).state !== 'expired') continue;
+      expired += 1;
+      await removeBytes({ store, storage }, file);
+    }
+    const unremoved = await store.system.files.unremoved(new Date(now.getTime() - UNREMOVED_MS), PER_TURN);
+    for (const file of unremoved) await removeBytes({ store, storage }, { ...file, kind: 'fileRemoval' });
+    return expired === PER_TURN || unremoved.length === PER_TURN;
+  }
+
+  return { temporary: (olderThanMs: number) => storage.sweepTemporary(olderThanMs), transforms, strayParts, leftBehind };
 }

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Database } from '../schema.ts';
 
 /** A ledger that nobody goes on with. */
@@ -6,6 +6,11 @@ export interface AbandonedTransform {
   readonly tenantId: string;
   /** The root id of its operation. */
   readonly id: string;
+}
+
+export interface FileOfTenant {
+  readonly tenantId: string;
+  readonly fileId: string;
 }
 
 /** Finding what work on files has left; the rest is done as the tenant. */
@@ -32,5 +37,34 @@ export function createSystemFilesStore(db: Kysely<Database>) {
       .execute();
   }
 
-  return { abandonedTransforms };
+  /** Uploads whose time was up before then, and which are still open. */
+  async function overdueUploads(before: Date, limit: number): Promise<FileOfTenant[]> {
+    return db
+      .selectFrom('upload')
+      .select(['tenant_id as tenantId', 'id as fileId'])
+      .where('state', '=', 'open')
+      .where('expires_at', '<', before)
+      .orderBy('expires_at')
+      .limit(limit)
+      .execute();
+  }
+
+  /** Files that were deleted, and uploads that were given up, before then, with bytes that may still be there. */
+  async function unremoved(before: Date, limit: number): Promise<FileOfTenant[]> {
+    const deleted = db
+      .selectFrom('file')
+      .select(['tenant_id as tenantId', 'id as fileId'])
+      .where('state', '=', 'deleted')
+      .where(sql<boolean>`(object_name is not null or source is not null or reserved_bytes > 0)`)
+      .where('updated_at', '<', before);
+    const givenUp = db
+      .selectFrom('upload')
+      .select(['tenant_id as tenantId', 'id as fileId'])
+      .where('state', 'in', ['terminated', 'expired'])
+      .where(sql<boolean>`segments <> '[]'`)
+      .where('updated_at', '<', before);
+    return deleted.union(givenUp).limit(limit).execute();
+  }
+
+  return { abandonedTransforms, overdueUploads, unremoved };
 }
