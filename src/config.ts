@@ -58,6 +58,10 @@ export interface Config {
     /** Objects elsewhere that tenants may name. */
     readonly sources: readonly SourceRule[];
     readonly antivirusUrl: string | undefined;
+    /** File with hashes of known malware. */
+    readonly antivirusHashesFile: string | undefined;
+    /** Of an archive; more is put in quarantine. */
+    readonly archive: { readonly maxInflatedBytes: number; readonly maxEntries: number; readonly maxRatio: number };
     readonly transformChunkBytes: number;
     /** For what work needs while it lasts. */
     readonly workDir: string;
@@ -191,6 +195,12 @@ function filesOf(set: Settings, dataDir: string): Config['files'] {
     uploadExpiryMs: set.UPLOAD_EXPIRY ?? 24 * 3_600_000,
     sources: set.FILE_SOURCES ?? [],
     antivirusUrl: set.ANTIVIRUS_URL,
+    antivirusHashesFile: set.ANTIVIRUS_HASHES_FILE,
+    archive: {
+      maxInflatedBytes: set.ARCHIVE_MAX_BYTES ?? 1024 * MEBIBYTE_BYTES,
+      maxEntries: set.ARCHIVE_MAX_ENTRIES ?? 10_000,
+      maxRatio: set.ARCHIVE_MAX_RATIO ?? 100,
+    },
     transformChunkBytes: set.TRANSFORM_CHUNK_BYTES ?? 64 * MEBIBYTE_BYTES,
     workDir: resolve(set.WORK_DIR ?? join(dataDir, 'work')),
   };

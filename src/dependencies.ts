@@ -8,7 +8,7 @@ import { createUnsetPayments } from './adapters/payments-unset.ts';
 import { createPayments, type Payments } from './adapters/payments.ts';
 import { createTemplateFolder } from './adapters/templates-folder.ts';
 import type { EmailTemplates } from './adapters/templates.ts';
-import { createAntivirus } from './adapters/antivirus.ts';
+import { createAntivirus, readHashes } from './adapters/antivirus.ts';
 import { createFindBytes, type FindBytes } from './adapters/file-bytes.ts';
 import { createFileChecker, type FileChecker } from './adapters/file-checker.ts';
 import { createSources, type Sources } from './adapters/sources.ts';
@@ -134,10 +134,14 @@ function bytesOf({ storageUrl, files }: Config, overrides: Overrides) {
 /** What looks into files, and makes others of them. */
 function fileToolsOf({ files }: Config, { checker }: Overrides) {
   return {
-    checker: checker ?? createFileChecker({ antivirus: createAntivirus({ url: files.antivirusUrl }) }),
+    checker: checker ?? createFileChecker({ antivirus: antivirusOf(files), limits: files.archive }),
     tables: createDuckdbTables({ folder: files.workDir }),
     transforms: { chunkBytes: files.transformChunkBytes, quotaBytes: files.quotaBytes },
   };
+}
+
+function antivirusOf({ antivirusUrl: url, antivirusHashesFile: path }: Config['files']) {
+  return createAntivirus({ url, hashes: path === undefined ? [] : readHashes(path) });
 }
 
 /** How the shop goes about carts and payments. */

@@ -141,6 +141,29 @@ export const settingsSchema = z.object({
     description: 'Virus scanner: clamd://host:3310, or clamd:// with the path of its socket.',
     unset: 'the EICAR test file alone is known, and files say that nobody scanned them',
   }),
+  ANTIVIRUS_HASHES_FILE: setting(text, {
+    group: 'Files',
+    description:
+      'File with SHA-256 of known malware in hexadecimal, one a line, # before remarks; read when a process starts. Holds beside a scanner too.',
+    unset: 'no hash is known',
+  }),
+  ARCHIVE_MAX_BYTES: setting(wholeNumber(MEBIBYTE_BYTES, Number.MAX_SAFE_INTEGER), {
+    group: 'Files',
+    description: 'What an archive may hold unpacked, with the archives in it; a larger one is put in quarantine.',
+    unset: '1073741824',
+    unit: 'bytes',
+  }),
+  ARCHIVE_MAX_ENTRIES: setting(wholeNumber(1, 1_000_000), {
+    group: 'Files',
+    description: 'How many entries an archive may have, with those of the archives in it.',
+    unset: '10000',
+  }),
+  ARCHIVE_MAX_RATIO: setting(wholeNumber(2, 1_000_000), {
+    group: 'Files',
+    description:
+      'How many times larger than packed the content of an archive may be, per entry and in all. Does not hold for a single text packed by gzip or zstd.',
+    unset: '100',
+  }),
   FILE_MAX_BYTES: setting(wholeNumber(1, Number.MAX_SAFE_INTEGER), {
     group: 'Files',
     description: 'Largest file.',
@@ -175,7 +198,7 @@ export const settingsSchema = z.object({
   }),
   WORK_DIR: setting(text, {
     group: 'Files',
-    description: 'Folder for what work needs while it lasts, on a local disk.',
+    description: 'Folder for what work needs while it lasts, on a local disk of this machine or container alone.',
     unset: 'work in DATA_DIR',
   }),
   EGRESS_TARGETS: setting(egressTargets, {

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { createAntivirus } from '../src/adapters/antivirus.ts';
 import { createFileChecker, type FileVerdict } from '../src/adapters/file-checker.ts';
 import { hostileFiles } from './support/hostile/index.ts';
@@ -64,10 +65,48 @@ describe('checking files', () => {
 
   it('answers in time though the file keeps it busy, and goes on with the next', async () => {
     const busy = await stored('busy', 'a.zip', makeZip([{ name: 'a', data: 'x' }]));
-    const hurried = createFileChecker({ antivirus, deadlineMs: 1 });
+    let cpu = 0;
+    const hurried = createFileChecker({ antivirus, deadlineMs: 1, cpuMs: () => (cpu += 10) });
     const verdict = await hurried.check(busy, { signal });
     assert.deepEqual(codesOf(verdict), ['check_timed_out']);
     assert.deepEqual(codesOf(await createFileChecker({ antivirus }).check(busy, { signal })), []);
+  });
+
+  it('blames no file for a machine that had no time for it', async () => {
+    const file = await stored('starved', 'a.zip', makeZip([{ name: 'a', data: 'x' }]));
+    await assert.rejects(createFileChecker({ antivirus, deadlineMs: 1, cpuMs: () => 0 }).check(file, { signal }), /too busy/);
+  });
+
+  it('reads a text as far as time allows, which is no verdict, but what browsers run to its end', async () => {
+    const filler = (text: string): string => text.repeat(2 * 1024 * 1024);
+    const deep = await stored('deep', 'a.json', Buffer.from(`[${filler('1,')}${'['.repeat(200)}`));
+    const drawn = await stored(
+      'drawn',
+      'a.svg',
+      Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg">${filler('<g/>')}<script>1</script></svg>`),
+    );
+    const noTime = createFileChecker({ antivirus, limits: { minScannedBytes: 1024 * 1024, maxTextMs: 0 } });
+    const patient = createFileChecker({ antivirus, limits: { minScannedBytes: 64 * 1024 * 1024, maxTextMs: 0 } });
+    assert.deepEqual(codesOf(await noTime.check(deep, { signal })), []);
+    assert.deepEqual(codesOf(await patient.check(deep, { signal })), ['json_too_deep']);
+    assert.deepEqual(codesOf(await noTime.check(drawn, { signal })), ['svg_script']);
+  });
+
+  it('lets tables in that pack well, and no other content that does', async () => {
+    const rows = Buffer.from('1,paid,EUR\n'.repeat(200_000));
+    const checker = createFileChecker({ antivirus });
+    for (const [name, pack] of [
+      ['rows.csv.gz', gzipSync],
+      ['rows.csv.zst', zstdCompressSync],
+    ] as const) {
+      const packed = pack(rows);
+      assert.ok(packed.length * 100 < rows.length, `${packed.length} bytes`);
+      assert.deepEqual(codesOf(await checker.check(await stored(name, name, packed), { signal })), []);
+      const inArchive = await stored('in-archive', 'a.zip', makeZip([{ name: 'rows.csv', data: rows }]));
+      assert.deepEqual(codesOf(await checker.check(inArchive, { signal })), ['archive_bomb']);
+    }
+    const limited = createFileChecker({ antivirus, limits: { maxInflatedBytes: 1024 * 1024 } });
+    assert.deepEqual(codesOf(await limited.check(await stored('large', 'a.csv.gz', gzipSync(rows)), { signal })), ['archive_bomb']);
   });
 
   it('stops when it is asked to, before and while it looks', async () => {

@@ -4,8 +4,17 @@ import type { Antivirus, ScanResult } from './antivirus.ts';
 const ENGINE = 'clamd';
 const MAX_ANSWER_CHARS = 4096;
 
+export interface ClamdPatience {
+  /** While it takes the content: no byte for so long, and it is given up. */
+  readonly sendingMs: number;
+  /** For its answer, once it has all. It ends a scan itself after `MaxScanTime`, 2 min unless set otherwise. */
+  readonly answerMs: number;
+}
+
+const PATIENCE: ClamdPatience = { sendingMs: 30_000, answerMs: 180_000 };
+
 /** ClamAV's daemon, by its command INSTREAM: the content goes over the connection in pieces, each with its length before it. */
-export function createClamd(address: NetConnectOpts): Antivirus {
+export function createClamd(address: NetConnectOpts, patience: ClamdPatience = PATIENCE): Antivirus {
   return {
     async scan({ content, signal }) {
       signal.throwIfAborted();
@@ -21,6 +30,12 @@ export function createClamd(address: NetConnectOpts): Antivirus {
       const connected = new Promise<void>((resolve) => void socket.once('connect', resolve));
       const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()));
       const stop = (): void => void socket.destroy();
+      const giveUp = (): void => void socket.destroy(new Error('The virus scanner hangs.'));
+      let timer = setTimeout(giveUp, patience.sendingMs);
+      const waitFor = (ms: number): void => {
+        clearTimeout(timer);
+        timer = setTimeout(giveUp, ms);
+      };
       signal.addEventListener('abort', stop, { once: true });
       try {
         await Promise.race([connected, closed]);
@@ -28,8 +43,10 @@ export function createClamd(address: NetConnectOpts): Antivirus {
         for await (const chunk of content) {
           // It has made up its mind, or has had enough.
           if (answer !== '' || socket.destroyed) break;
+          waitFor(patience.sendingMs);
           if (chunk.length > 0) await Promise.race([send(socket, chunk), closed]);
         }
+        waitFor(patience.answerMs);
         if (answer === '' && !socket.destroyed) socket.end(Buffer.alloc(4));
         await closed;
         signal.throwIfAborted();
@@ -37,6 +54,7 @@ export function createClamd(address: NetConnectOpts): Antivirus {
         if (answer === '' && failure !== undefined) throw failure;
         return resultOf(answer.replace(/\0.*$/s, ''));
       } finally {
+        clearTimeout(timer);
         signal.removeEventListener('abort', stop);
         socket.destroy();
       }

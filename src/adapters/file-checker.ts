@@ -7,6 +7,8 @@ import { CheckThreads } from './file-check/thread.ts';
 
 /** The longest that looking into a file takes, whatever is in it. */
 const CHECK_DEADLINE_MS = 8_000;
+/** Of that, a look must have had so much of a processor to be called too long: else the machine was busy, and the file is tried again. */
+const CPU_SHARE = 0.5;
 
 /** A whole file on this machine that nobody writes to. */
 export interface CheckedFile {
@@ -31,7 +33,7 @@ export interface FileVerdict {
 export interface FileChecker {
   /**
    * Answers within 10 s and the time that the virus scanner takes. Safe to repeat.
-   * @throws when the machine, the scanner or the signal fails, so that it may be tried again
+   * @throws when the machine, the scanner or the signal fails, or the machine is too busy, so that it may be tried again
    */
   check(file: CheckedFile, options: { readonly signal: AbortSignal }): Promise<FileVerdict>;
 }
@@ -40,22 +42,30 @@ export interface FileCheckerOptions {
   readonly antivirus: Antivirus;
   readonly limits?: Partial<CheckLimits>;
   readonly deadlineMs?: number;
+  /** What this process has had of processors so far, in ms. */
+  readonly cpuMs?: () => number;
 }
 
 /** Looks into files in threads with limits on time and memory, and asks the virus scanner. Writes nothing anywhere. */
-export function createFileChecker({ antivirus, limits = {}, deadlineMs = CHECK_DEADLINE_MS }: FileCheckerOptions): FileChecker {
-  const threads = new CheckThreads();
+export function createFileChecker(options: FileCheckerOptions): FileChecker {
+  const { antivirus, limits = {}, deadlineMs = CHECK_DEADLINE_MS, cpuMs = cpuOfProcess } = options;
+  const threads = new CheckThreads({ deadlineMs, minCpuMs: deadlineMs * CPU_SHARE, cpuMs });
   const all = { ...CHECK_LIMITS, ...limits };
   return {
     async check(file, { signal }) {
       const task = { path: file.path, fileName: file.name ?? '', declaredType: file.declaredType, limits: all };
-      const { type, findings } = await threads.check(task, { deadlineMs, signal });
+      const { type, findings } = await threads.check(task, signal);
       const scanned = await scan(antivirus, file, signal);
       const reasons = findings.map(({ code, detail }) => reasonOf(code, detail));
       if (scanned.state === 'infected') reasons.push(reasonOf('infected', scanned.signature));
       return { mediaType: type, reasons, checks: { antivirus: stateOf(scanned) } };
     },
   };
+}
+
+function cpuOfProcess(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 function scan(antivirus: Antivirus, { path, sha256 }: CheckedFile, signal: AbortSignal): Promise<ScanResult> {

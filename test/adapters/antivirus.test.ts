@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { createAntivirus, type ScanResult } from '../../src/adapters/antivirus.ts';
+import type { ClamdPatience } from '../../src/adapters/antivirus-clamd.ts';
+import { createAntivirus, readHashes, type ScanResult } from '../../src/adapters/antivirus.ts';
 import { pieces } from './storage.suite.ts';
 
 /** In two halves, so that no scanner takes this file for it. */
@@ -26,6 +30,21 @@ describe('antivirus: the list', () => {
   it('finds what is listed by its hash', async () => {
     const hash = createHash('sha256').update('evil').digest('hex');
     assert.equal((await scan(undefined, ['evil'], [hash.toUpperCase()])).state, 'infected');
+  });
+
+  it('is read from a file, in which each line is a hash, a remark or nothing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nightshift-hashes-'));
+    try {
+      const path = join(folder, 'hashes');
+      const [one, other] = ['evil', 'worse'].map((text) => createHash('sha256').update(text).digest('hex'));
+      await writeFile(path, `# from a list\n${one}\r\n\n  ${other?.toUpperCase()} # the other\n`);
+      assert.equal((await scan(undefined, ['worse'], readHashes(path))).state, 'infected');
+      assert.equal((await scan(undefined, ['good'], readHashes(path))).state, 'not_scanned');
+      await writeFile(path, `${one}\nd41d8cd98f00b204e9800998ecf8427e\n`);
+      assert.throws(() => readHashes(path), /ANTIVIRUS_HASHES_FILE: line 2/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('calls nothing clean', async () => {
@@ -56,6 +75,25 @@ describe('antivirus: clamd', () => {
     const { url } = broken;
     await broken[Symbol.asyncDispose]();
     await assert.rejects(scan(url, ['x']), /ECONNREFUSED/);
+  });
+
+  it('gives up a daemon that takes all and stays silent, and one that takes no more', async () => {
+    const hour = 3_600_000;
+    const scanWith = (url: string, patience: ClamdPatience, content: AsyncIterable<Uint8Array>) =>
+      createAntivirus({ url, patience }).scan({ content, sha256: '', signal });
+    await using silent = await startMute({ reads: true });
+    await assert.rejects(scanWith(silent.url, { sendingMs: hour, answerMs: 20 }, pieces('x')), /hangs/);
+    await using stuck = await startMute({ reads: false });
+    const large = pieces(...Array.from({ length: 64 }, () => 'x'.repeat(1024 * 1024)));
+    await assert.rejects(scanWith(stuck.url, { sendingMs: 50, answerMs: hour }, large), /hangs/);
+  });
+
+  it('is not asked for what is listed by its hash', async () => {
+    const hash = createHash('sha256').update('evil').digest('hex');
+    await using daemon = await startDaemon(() => 'stream: OK\0');
+    assert.deepEqual(await scan(daemon.url, ['evil'], [hash]), { state: 'infected', engine: 'signature list', signature: 'listed hash' });
+    assert.deepEqual(daemon.contents, []);
+    assert.equal((await scan(daemon.url, ['good'], [hash])).state, 'clean');
   });
 
   it('stops when it is asked to', async () => {
@@ -108,6 +146,25 @@ async function startDaemon(answer: (content: string) => string | Promise<string>
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       if (server.listening) await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Lets everybody in, says nothing, and ends nothing. */
+async function startMute({ reads }: { readonly reads: boolean }): Promise<Pick<Daemon, 'url'> & AsyncDisposable> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: !reads }, (socket) => {
+    sockets.add(socket.on('error', () => undefined));
+    if (reads) socket.resume();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    url: `clamd://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
     },
   };
 }

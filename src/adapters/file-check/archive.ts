@@ -3,8 +3,10 @@ import { unzstd } from '../zstd-frames.ts';
 import { archiveSortOf, type ArchiveSort } from './archive-sort.ts';
 import { watchEntry } from './entry.ts';
 import type { Inspection } from './inspection.ts';
+import { markupOf } from './markup.ts';
 import type { ByteSource } from './source.ts';
 import { checkTar } from './tar.ts';
+import { decoded, isText, TextReading } from './text.ts';
 import { orDamaged, unpacked } from './unpack.ts';
 import { checkZip, type ZipFacts } from './zip.ts';
 
@@ -39,7 +41,8 @@ export async function checkArchive({ source, sort, inspection, depth }: ArchiveL
 async function checkPacked({ source, sort, inspection, depth }: ArchiveLook): Promise<void> {
   const packed = source.stream();
   const whole = sort === 'gzip' ? unpacked(packed, createGunzip(), inspection) : orDamaged(unzstd(packed), inspection);
-  const content = counted(source, whole, inspection);
+  const counting = { isTable: false };
+  const content = counted(source, whole, { inspection, counting });
   const head: Uint8Array[] = [];
   let headBytes = 0;
   while (headBytes < HEAD_BYTES) {
@@ -49,17 +52,33 @@ async function checkPacked({ source, sort, inspection, depth }: ArchiveLook): Pr
     headBytes += value.length;
   }
   const again = joined(head, content);
-  if (archiveSortOf(Buffer.concat(head)) === 'tar') return checkTar(again, inspection, depth);
+  const first = Buffer.concat(head);
+  if (archiveSortOf(first) === 'tar') return checkTar(again, inspection, depth);
+  counting.isTable = depth === 1 && isText(first) && markupOf(decoded(first)) === undefined;
+  const reading = new TextReading(inspection);
   const watch = watchEntry('', inspection, depth);
-  for await (const chunk of again) watch.take(chunk);
+  for await (const chunk of again) {
+    watch.take(chunk);
+    if (counting.isTable && reading.isEnough(chunk)) break;
+  }
   await watch.end();
 }
 
-async function* counted(source: ByteSource, content: AsyncIterable<Uint8Array>, inspection: Inspection): AsyncGenerator<Uint8Array> {
+interface Counting {
+  readonly inspection: Inspection;
+  /** Known once its beginning is. */
+  readonly counting: { readonly isTable: boolean };
+}
+
+async function* counted(
+  source: ByteSource,
+  content: AsyncIterable<Uint8Array>,
+  { inspection, counting }: Counting,
+): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of content) {
     bytes += chunk.length;
-    inspection.countInflated({ more: chunk.length, unpacked: bytes, packed: source.sizeBytes });
+    inspection.countInflated({ more: chunk.length, unpacked: bytes, packed: source.sizeBytes, isTable: counting.isTable });
     yield chunk;
   }
 }

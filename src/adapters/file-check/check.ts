@@ -9,13 +9,14 @@ import { markupOf, MarkupScan } from './markup.ts';
 import { checkFileName, extensionOf } from './names.ts';
 import { checkPdf } from './pdf.ts';
 import { type ByteSource, SourceError } from './source.ts';
-import { decoded, isText, JsonDepth } from './text.ts';
+import { decoded, isText, JsonDepth, TextReading } from './text.ts';
 import { checkClaims, typeOfText, typeOfZip } from './claims.ts';
 import { OCTETS, PROGRAM_EXTENSIONS, PROGRAM_TYPES } from '../../contracts/files/types.ts';
 
 const HEAD_BYTES = 64 * 1024;
 /** Texts for which another detector has a name of its own. */
 const TEXT_TYPES: ReadonlySet<string> = new Set(['application/xml', 'text/calendar', 'text/vcard', 'text/vtt', 'image/svg+xml']);
+const RUNNING_TYPES: ReadonlySet<string> = new Set(['text/html', 'application/xhtml+xml', 'image/svg+xml']);
 const PACKED_TYPES = { tar: 'application/x-tar', gzip: 'application/gzip', zstd: 'application/zstd' } as const;
 
 export interface FileToCheck {
@@ -111,7 +112,12 @@ async function checkByType({ source, head, type, isText: isTextual }: Typed, ins
   if (!isTextual) return;
   const scan = scanOf(type, head, inspection);
   if (scan === undefined) return;
-  for await (const chunk of source.stream(0, inspection.limits.maxScannedBytes)) scan(chunk);
+  const reading = new TextReading(inspection);
+  for await (const chunk of source.stream(0, inspection.limits.maxScannedBytes)) {
+    scan(chunk);
+    // What browsers run is read to its end.
+    if (!RUNNING_TYPES.has(type) && reading.isEnough(chunk)) return;
+  }
 }
 
 /** What a text is read through for. */

@@ -10,7 +10,7 @@ export interface CheckLimits {
   /** In all archives of the file together. */
   readonly maxEntries: number;
   readonly maxInflatedBytes: number;
-  /** Unpacked to packed, per entry and in all, once more than `ratioFromBytes` are unpacked. */
+  /** Unpacked to packed, per entry and in all, once more than `ratioFromBytes` are unpacked. Not of a single text that is packed. */
   readonly maxRatio: number;
   readonly ratioFromBytes: number;
   /** Archives in archives: 1 is an archive that holds none. */
@@ -19,6 +19,9 @@ export interface CheckLimits {
   readonly maxNestedBytes: number;
   /** How far text is read through; the rest of larger files is for those who work with it, who have limits of their own. */
   readonly maxScannedBytes: number;
+  /** So much of a text is read through however long it takes, and more only within `maxTextMs`: how fast the machine is, is no verdict. */
+  readonly minScannedBytes: number;
+  readonly maxTextMs: number;
   readonly maxRecordBytes: number;
   readonly maxJsonDepth: number;
   readonly maxPixels: number;
@@ -32,6 +35,8 @@ export const CHECK_LIMITS: CheckLimits = {
   maxDepth: 3,
   maxNestedBytes: 32 * MEBIBYTE_BYTES,
   maxScannedBytes: 256 * MEBIBYTE_BYTES,
+  minScannedBytes: 16 * MEBIBYTE_BYTES,
+  maxTextMs: 3_000,
   maxRecordBytes: 2 * MEBIBYTE_BYTES,
   maxJsonDepth: 100,
   maxPixels: 268_435_456,
@@ -50,6 +55,14 @@ export class Refusal extends Error {
 
 /** Looks into an archive that was found in another one. */
 export type LookInto = (found: { readonly source: ByteSource; readonly sort: ArchiveSort; readonly depth: number }) => Promise<void>;
+
+export interface Inflated {
+  readonly more: number;
+  readonly unpacked: number;
+  readonly packed: number;
+  /** Rows that are alike pack as well as any bomb. */
+  readonly isTable?: boolean;
+}
 
 /** One look at one file: what was found so far, and what may still be spent. Shared by all archives inside of it. */
 export class Inspection {
@@ -86,10 +99,10 @@ export class Inspection {
   }
 
   /** `packed` and `unpacked` are of the entry so far, `more` of them are new. */
-  countInflated({ more, unpacked, packed }: { readonly more: number; readonly unpacked: number; readonly packed: number }): void {
+  countInflated({ more, unpacked, packed, isTable = false }: Inflated): void {
     const { maxInflatedBytes, maxRatio, ratioFromBytes } = this.limits;
     this.#inflatedBytes += more;
     if (this.#inflatedBytes > maxInflatedBytes) this.refuse('archive_bomb', `more than ${maxInflatedBytes} bytes unpacked`);
-    if (unpacked > ratioFromBytes && unpacked > packed * maxRatio) this.refuse('archive_bomb', `more than ${maxRatio}:1`);
+    if (!isTable && unpacked > ratioFromBytes && unpacked > packed * maxRatio) this.refuse('archive_bomb', `more than ${maxRatio}:1`);
   }
 }

@@ -25,6 +25,25 @@ export function decoded(head: Buffer): string {
   return new TextDecoder(encodingOf(head)).decode(head);
 }
 
+/** Says when enough of a text was read. */
+export class TextReading {
+  readonly #limits: Inspection['limits'];
+  readonly #endsAt: number;
+  #bytes = 0;
+
+  constructor({ limits }: Inspection) {
+    this.#limits = limits;
+    this.#endsAt = performance.now() + limits.maxTextMs;
+  }
+
+  /** True: the rest is for those who work with it, who have limits of their own. */
+  isEnough(chunk: Uint8Array): boolean {
+    this.#bytes += chunk.length;
+    if (this.#bytes >= this.#limits.maxScannedBytes) return true;
+    return this.#bytes >= this.#limits.minScannedBytes && performance.now() > this.#endsAt;
+  }
+}
+
 /** Reads JSON through for its depth alone; a line that is no JSON is for those who parse it. */
 export class JsonDepth {
   #depth = 0;

@@ -19,7 +19,10 @@ export type ThreadAnswer = { readonly checked: Checked } | { /** The machine, no
 
 export interface ThreadTime {
   readonly deadlineMs: number;
-  readonly signal: AbortSignal;
+  /** A look that had less of a processor by then was held up by others, and says nothing of the file. */
+  readonly minCpuMs: number;
+  /** What the process has had so far. Unpacking is done beside the thread, so that of the thread alone would not tell. */
+  readonly cpuMs: () => number;
 }
 
 interface IdleThread {
@@ -33,13 +36,26 @@ interface IdleThread {
  */
 export class CheckThreads {
   readonly #idle: IdleThread[] = [];
+  readonly #time: ThreadTime;
+  #looking = 0;
 
-  /** @throws {Error} when the file can't be read, and the signal's reason when it is aborted */
-  async check(task: ThreadTask, { deadlineMs, signal }: ThreadTime): Promise<Checked> {
+  constructor(time: ThreadTime) {
+    this.#time = time;
+  }
+
+  /** @throws {Error} when the file can't be read, or the machine is too busy; and the signal's reason when it is aborted */
+  async check(task: ThreadTask, signal: AbortSignal): Promise<Checked> {
     signal.throwIfAborted();
     const worker = this.#take();
     const { promise, resolve, reject } = Promise.withResolvers<ThreadAnswer>();
-    const timer = setTimeout(() => resolve(unknown('check_timed_out')), deadlineMs);
+    const { deadlineMs, minCpuMs, cpuMs } = this.#time;
+    const cpuBeforeMs = cpuMs();
+    this.#looking += 1;
+    const timer = setTimeout(() => {
+      const hadMs = (cpuMs() - cpuBeforeMs) / this.#looking;
+      if (hadMs >= minCpuMs) resolve(unknown('check_timed_out'));
+      else reject(new Error('The machine was too busy to look into the file in time.'));
+    }, deadlineMs);
     const stop = (): void => reject(signal.reason);
     const onMessage = (answer: ThreadAnswer): void => {
       isUsable = true;
@@ -57,6 +73,7 @@ export class CheckThreads {
       throw new Error(`The file could not be read: ${answer.failed}.`);
     } finally {
       clearTimeout(timer);
+      this.#looking -= 1;
       signal.removeEventListener('abort', stop);
       worker.off('message', onMessage).off('error', onError).off('exit', onExit);
       if (isUsable) this.#giveBack(worker);

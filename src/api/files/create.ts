@@ -60,7 +60,15 @@ export function createFileRoute(parts: Parts): Route {
     identifyingHeaders: ['content-type'],
     responses: startedResponses('fileProcessing'),
     problems: [
-      ...(['invalid_request', 'malformed_json', 'payload_too_large', 'quota_exceeded', 'checksum_mismatch', 'upload_locked', 'upload_gone'] as const),
+      ...([
+        'invalid_request',
+        'malformed_json',
+        'payload_too_large',
+        'quota_exceeded',
+        'checksum_mismatch',
+        'upload_locked',
+        'upload_gone',
+      ] as const),
       ...(['key_required', 'source_not_allowed', 'source_unreadable', 'source_unavailable'] as const),
     ],
     handler: ({ auth, query, now, gone, idempotency }) =>
