@@ -40,13 +40,9 @@ const LAST_REQUEST_FAULTS = [
   { kind: 'reply_lost', share: 0.5, route: 'POST /v1/refunds', attempts: 2 },
   { kind: 'rate_limited', share: 0.5, route: 'POST /v1/refunds' },
 ];
-/**
- * When nothing is killed any more, of readings of a payment: half of the answers say how it was a while ago. They come when its buyer has paid
- * long since.
- */
-const LATE_ANSWERS = [{ kind: 'slow', share: 0.5, route: 'GET /v1/payment_intents/', delayMs: 5_000 }];
 /** How long each part of the second act may take; what has not ended by then is wrong. */
 const PART_MS = 45_000;
+const COMES_EVERY_MS = 2_000;
 const WEBHOOK_FAULTS = { dropped: 0.1, doubled: 0.15, reordered: 0.25, late: 0.05 };
 const LATE_MS = 5_000;
 
@@ -120,22 +116,23 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
     async secondAct(product, say) {
       const { many, last } = afterwards;
       buyers.push(...many, last);
-      const isRefunded = ({ refunds }: Buyer): boolean => refunds.length > 0;
-      await setFaults(LATE_ANSWERS, lastWebhooks);
-      await liveAll(
-        many.filter((buyer) => !isRefunded(buyer)),
-        new Load(product, world),
-        ledger,
-      );
+      const byKind = Object.groupBy(many, ({ behaviour, refunds }) => (refunds.length > 0 ? 'refunded' : behaviour));
+      const beside = (): Beside => ({ load: new Load(product, world), ledger });
+      await setFaults([], lastWebhooks);
+      await Promise.all([
+        liveAll(byKind.leaves ?? [], beside()),
+        // One after another, so that always some are about to pay while what was said of them is acted on.
+        liveAll(byKind.second_card ?? [], { ...beside(), everyMs: COMES_EVERY_MS }),
+      ]);
       // Nobody tells of these refunds: whoever made them must find them.
       await setFaults(LAST_REQUEST_FAULTS, { dropped: 1 });
-      await liveAll(many.filter(isRefunded), new Load(product, world), ledger);
+      await liveAll(byKind.refunded ?? [], beside());
       await setFaults([], lastWebhooks);
       watch.whenReturnIsTold(() => {
         forgetReturn(product);
         say('app killed upon the news of a refund that came back');
       });
-      await liveAll([last], new Load(product, world), ledger);
+      await liveAll([last], beside());
       await product.ready();
       say(`second act: ${many.length + 1} more buyers`);
     },
@@ -153,10 +150,21 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
   return world;
 }
 
+interface Beside {
+  readonly load: Load;
+  readonly ledger: Ledger;
+  /** How long after the one before each comes; all at once by default. */
+  readonly everyMs?: number;
+}
+
 /** Buyers beside the loop. What they were not told by the end of their time, the judge finds. */
-async function liveAll(buyers: readonly Buyer[], load: Load, ledger: Ledger): Promise<void> {
+async function liveAll(buyers: readonly Buyer[], { load, ledger, everyMs = 0 }: Beside): Promise<void> {
   const timer = setTimeout(() => load.giveUp(), PART_MS);
-  const lives = await Promise.allSettled(buyers.map((buyer) => liveBuyer(buyer, { load, ledger, onAcknowledged: () => undefined })));
+  const live = async (buyer: Buyer, index: number): Promise<void> => {
+    await load.pause(index * everyMs);
+    await liveBuyer(buyer, { load, ledger, onAcknowledged: () => undefined });
+  };
+  const lives = await Promise.allSettled(buyers.map(live));
   clearTimeout(timer);
   const broken = lives.find((life) => life.status === 'rejected');
   if (broken !== undefined && !load.isGivenUp) throw broken.reason;

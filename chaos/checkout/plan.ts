@@ -61,7 +61,7 @@ const LATE_LEAVERS = 16;
 const LATE_OPT_OUT_FROM_MS = 5_100;
 const LATE_OPT_OUT_STEP_MS = 200;
 const LATE_REFUNDS = 8;
-const LATE_CARDS = 16;
+const LATE_SECOND_CARDS = 12;
 
 const MIX: readonly (readonly [Behaviour, number])[] = [
   ['card', 0.24],
@@ -115,8 +115,8 @@ export function planCrowd(count: number): readonly Buyer[] {
 
 /**
  * Who comes when all others have left, and nothing is killed any more: what depends on a moment is met in quiet. Some take their agreement
- * back just when the first reminder is on its way, some are given money back by a call that goes wrong at first, some pay with webhooks that
- * come at once and are answered late when they ask. The last one's refund comes back, and the app is killed upon that.
+ * back just when the first reminder is on its way, some are given money back by a call that goes wrong at first, some are declined and
+ * pay by another card while the news of that is acted on. The last one's refund comes back, and the app is killed upon that.
  */
 export function planAfterwards(firstOrdinal: number): { readonly many: readonly Buyer[]; readonly last: Buyer } {
   const planned = [
@@ -125,7 +125,7 @@ export function planAfterwards(firstOrdinal: number): { readonly many: readonly 
       optsOutAfterMs: LATE_OPT_OUT_FROM_MS + LATE_OPT_OUT_STEP_MS * index,
     })),
     ...Array.from({ length: LATE_REFUNDS }, (): Partial<Buyer> => ({ refunds: [0.3], behaviour: 'card' })),
-    ...Array.from({ length: LATE_CARDS }, (): Partial<Buyer> => ({ behaviour: 'card' })),
+    ...Array.from({ length: LATE_SECOND_CARDS }, (): Partial<Buyer> => ({ behaviour: 'second_card' })),
     { refunds: [1], behaviour: 'refund_fails' } as const,
   ];
   const buyers = planned.map(({ behaviour = 'card', ...more }, index): Buyer => {
