@@ -11,7 +11,7 @@ const RULES: CartRules = { reminderDelaysMs: [HOUR_MS, 24 * HOUR_MS, 72 * HOUR_M
 const TOUCHED = Date.parse('2026-11-25T12:00:00Z');
 
 interface More {
-  readonly cart?: object;
+  readonly cart?: { readonly status?: string; readonly [column: string]: unknown };
   readonly order?: object;
   readonly items?: CartTimes['items'];
   readonly mailed?: Readonly<Record<string, number>>;
@@ -21,9 +21,16 @@ interface More {
 
 function cartTimes({ cart = {}, order, mailed = {}, ...more }: More = {}): CartTimes {
   const agreed = { email: 'ada@example.com', reminders_agreed_at: new Date(TOUCHED), time_zone: null };
-  const noOrder = { state: 'needs_payment_method', captured_amount: 0, email: 'ada@example.com', decline: null, action_since: null };
+  const noOrder = {
+    state: 'needs_payment_method',
+    captured_amount: 0,
+    refunded_amount: 0,
+    email: 'ada@example.com',
+    decline: null,
+    action_since: null,
+  };
   const times = {
-    cart: { status: 'open', touched_at: new Date(TOUCHED), order_id: null, ...agreed, ...cart },
+    cart: { status: 'open', attempt: cart.status === 'ordered' ? 1 : 2, touched_at: new Date(TOUCHED), order_id: null, ...agreed, ...cart },
     items: [{ sku: 'gear', quantity: 1 }],
     order: order === undefined ? undefined : { ...noOrder, declined_at: null, delayed_since: null, ...order },
     mailed: new Map(Object.entries(mailed).map(([step, at]) => [step, new Date(at)])),
@@ -142,6 +149,25 @@ describe('word on a payment', () => {
     assert.equal(told(plan(ended, HOUR_MS)), 'due payment_declined');
     const goneOn = cartTimes({ cart: { touched_at: new Date(TOUCHED + 1) }, order: { ...declined, state: 'cancelled' } });
     assert.equal(told(plan(goneOn, HOUR_MS + 1)), 'due reminder_1');
+  });
+
+  test('comes for each order of a cart that opened again', () => {
+    const declined = { decline: { code: 'card_declined', text: 'No.' }, declined_at: new Date(TOUCHED) };
+    const mailed = {
+      payment_declined: TOUCHED - 24 * HOUR_MS,
+      payment_action: TOUCHED - 24 * HOUR_MS,
+      payment_failed: TOUCHED - 24 * HOUR_MS,
+    };
+    const second = (order: object) => cartTimes({ cart: { ...ordered, attempt: 2 }, order, mailed });
+    assert.equal(told(plan(second(declined), HOUR_MS)), 'due payment_declined_2');
+    const asked = { state: 'needs_action', action_since: new Date(TOUCHED) };
+    assert.equal(told(plan(second(asked), 15 * MINUTE_MS)), 'due payment_action_2');
+    const refused = { ...declined, delayed_since: new Date(TOUCHED - HOUR_MS) };
+    assert.equal(told(plan(second(refused), 0)), 'due payment_failed_2');
+    const ended = cartTimes({ cart: { reminders_agreed_at: null, attempt: 3 }, order: { ...declined, state: 'failed' }, mailed });
+    assert.equal(told(plan(ended, HOUR_MS)), 'due payment_declined_2');
+    const again = { ...mailed, payment_declined_2: TOUCHED + HOUR_MS };
+    assert.equal(told(plan(cartTimes({ cart: { ...ordered, attempt: 2 }, order: declined, mailed: again }), HOUR_MS)), 'payment at +1:15');
   });
 
   test('takes the place of the reminder that would come at the same time', () => {

@@ -1,4 +1,4 @@
-import type { CartLook, CartStep } from '../../contracts/pure/carts.ts';
+import type { CartLook, CartStep, PaymentWord } from '../../contracts/pure/carts.ts';
 import type { CartTimes } from '../../store/checkout/cart-times.ts';
 import { afterQuietHours, isKnownZone } from './quiet-hours.ts';
 
@@ -76,7 +76,7 @@ function paymentPlan({ order, mailed, cart }: CartTimes, now: Date): Due | undef
   // Whoever has gone on with the cart since then knows.
   const isLeft = cart.status === 'open' && order.declined_at !== null && cart.touched_at <= order.declined_at;
   if (!isOpen && !isLeft) return undefined;
-  const wanted: [CartStep, number][] = [];
+  const wanted: [PaymentWord, number][] = [];
   if (state === 'needs_action' && order.action_since !== null)
     wanted.push(['payment_action', order.action_since.getTime() + ACTION_AFTER_MS]);
   if (decline !== null && order.declined_at !== null && (state === 'needs_payment_method' || isLeft)) {
@@ -85,11 +85,17 @@ function paymentPlan({ order, mailed, cart }: CartTimes, now: Date): Due | undef
     if (order.delayed_since !== null) wanted.push(['payment_failed', declinedMs]);
     else wanted.push(['payment_declined', declinedMs + DECLINE_AFTER_MS]);
   }
-  const open = wanted.filter(([step]) => !mailed.has(step));
+  const open = wanted.map(([word, atMs]) => [ofOrder(word, cart), atMs] as const).filter(([step]) => !mailed.has(step));
   const due = open.find(([, atMs]) => atMs <= now.getTime());
   if (due !== undefined) return { step: due[0] };
   const next = Math.min(...open.map(([, atMs]) => atMs));
   return Number.isFinite(next) ? { atMs: next } : isOpen ? {} : undefined;
+}
+
+/** Each order of a cart has word of its own, in the same words. The cart counts on when an order has come to nothing. */
+function ofOrder(word: PaymentWord, { status, attempt }: CartTimes['cart']): CartStep {
+  const nth = status === 'open' ? attempt - 1 : attempt;
+  return nth === 1 ? word : `${word}_${nth}`;
 }
 
 function reminderPlan(times: CartTimes, rules: CartRules, now: Date): Due {

@@ -2,7 +2,7 @@ import type { Catalogue } from '../../adapters/catalogue.ts';
 import type { EmailTemplates } from '../../adapters/templates.ts';
 import type { Quote } from '../../contracts/checkout/quotes.ts';
 import { sealRecovery } from '../../contracts/checkout/recovery.ts';
-import type { CartLook, CartRef, CartStep } from '../../contracts/pure/carts.ts';
+import type { CartLook, CartRef, CartStep, PaymentWord } from '../../contracts/pure/carts.ts';
 import type { CartTimes } from '../../store/checkout/cart-times.ts';
 import type { Store } from '../../store/index.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
@@ -104,7 +104,11 @@ async function reminderOf(deps: CartActivityDeps, times: CartTimes, now: Date): 
   return { mail, address: cart.email, isBulk: true, expiresAt: nextQuietHours(now, zoneOf(times, deps.cartRules)) };
 }
 
-const REASONS: Readonly<Record<string, string>> = { payment_action: 'approve', payment_declined: 'declined', payment_failed: 'failed' };
+const REASONS: Readonly<Record<PaymentWord, string>> = {
+  payment_action: 'approve',
+  payment_declined: 'declined',
+  payment_failed: 'failed',
+};
 
 async function wordOf(
   deps: CartActivityDeps,
@@ -116,7 +120,7 @@ async function wordOf(
   const data = {
     ...(order.buyer_name === null ? {} : { name: order.buyer_name }),
     shop: deps.shopName,
-    reason: REASONS[step],
+    reason: reasonOf(step),
     ...(order.decline === null ? {} : { explanation: order.decline.text }),
     orderNumber: order.id,
     currency: order.currency,
@@ -126,6 +130,10 @@ async function wordOf(
   };
   const mail = await makeMail(deps.templates, { template: 'payment-pending', to: order.email, locale: order.locale ?? undefined, data });
   return { mail, address: order.email, isBulk: false, expiresAt: undefined };
+}
+
+function reasonOf(step: CartStep): string | undefined {
+  return Object.entries(REASONS).find(([word]) => step.startsWith(word))?.[1];
 }
 
 function itemsOf(lines: readonly Pick<Quote['lines'][number], 'name' | 'quantity' | 'amount'>[]) {

@@ -10,8 +10,11 @@ export interface CartRef {
 /** Signal of that workflow: something has changed that may be due earlier than what it sleeps for. */
 export const LOOK_AGAIN = 'lookAgain';
 
-/** A mail that a cart may lead to: a reminder by its place in the ladder, or word on the payment of its order. */
-export type CartStep = `reminder_${number}` | 'payment_action' | 'payment_declined' | 'payment_failed';
+/** What a buyer is told of a payment: it must be approved, was declined, or was refused by a bank that took its time. */
+export type PaymentWord = 'payment_action' | 'payment_declined' | 'payment_failed';
+
+/** A mail that a cart may lead to: a reminder by its place in the ladder, or word on the payment of its first order, or of a later one. */
+export type CartStep = `reminder_${number}` | PaymentWord | `${PaymentWord}_${number}`;
 
 /** What a look at a cart has found. */
 export type CartLook =
