@@ -89,6 +89,12 @@ describe('the ladder of reminders', () => {
       assert.equal(told(plan(cartTimes({ cart }), 2 * HOUR_MS)), 'end at +720:00');
   });
 
+  test('leaves out who has paid after the order had come to nothing, until the money is back', () => {
+    const late = { state: 'paid', captured_amount: 1990 };
+    assert.equal(told(plan(cartTimes({ order: late }), 2 * HOUR_MS)), 'end at +720:00');
+    assert.equal(told(plan(cartTimes({ order: { ...late, refunded_amount: 1990 } }), 2 * HOUR_MS)), 'due reminder_1');
+  });
+
   test('catches up after an outage with one mail, not with three', () => {
     const late = cartTimes();
     assert.equal(told(plan(late, 96 * HOUR_MS)), 'due reminder_3');

@@ -99,8 +99,10 @@ function ofOrder(word: PaymentWord, { status, attempt }: CartTimes['cart']): Car
 }
 
 function reminderPlan(times: CartTimes, rules: CartRules, now: Date): Due {
-  const { cart, mailed } = times;
+  const { cart, mailed, order } = times;
   if (cart.email === null || cart.reminders_agreed_at === null) return {};
+  // Money that came after the order had come to nothing opened the cart: whoever has paid is not asked to buy.
+  if (order !== undefined && order.captured_amount > order.refunded_amount) return {};
   const activeMs = Math.max(cart.touched_at.getTime(), ...wordsOnPayment(mailed));
   const steps = rules.reminderDelaysMs.map((delayMs, index) => ({ step: reminder(index), dueMs: activeMs + delayMs }));
   const open = steps.filter(({ step }) => !mailed.has(step));
