@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { FulfilmentReport } from '../../src/adapters/fulfilment.ts';
+import type { EmailContent } from '../../src/contracts/email.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
 
@@ -46,12 +47,19 @@ describe('reserved money', () => {
     assert.match(String(rows[0]?.['actor']), /^key:/);
   });
 
-  test('in part leaves the rest with the buyer', async () => {
+  test('in part leaves the rest with the buyer, and the receipt says so', async () => {
     const { id } = await shop.order(RESERVED);
     await shop.reaches(id, 'authorized');
     await verb(id, 'capture', { amount: 1000 });
     await shop.ends(id, 'succeeded');
-    assert.equal((await shop.reaches(id, 'paid')).capturedAmount, 1000);
+    const order = await shop.reaches(id, 'paid');
+    assert.equal(order.capturedAmount, 1000);
+    const receipt = await shop.core().deps.store.operations.get(shop.tenant().id, order.receiptId ?? '');
+    const { text = '' } = (receipt ?? assert.fail('there is no receipt')).input as unknown as EmailContent; // as the e-mail feature keeps it
+    assert.match(text, /is paid,\s+€10\.00 of it/);
+    assert.match(text, /Total\s+€19\.90/);
+    assert.match(text, /Not charged\s+€9\.90/);
+    assert.match(text, /Paid\s+€10\.00/);
   });
 
   test('is taken by approve', async () => {

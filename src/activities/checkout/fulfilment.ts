@@ -122,6 +122,7 @@ function partyOf(fulfilment: Fulfilment, order: OrderRow, { isApproved, told }: 
 }
 
 function receiptOf({ templates, shopName }: FulfilmentActivityDeps, order: OrderRow): Promise<object> {
+  const rest = order.total_amount - order.captured_amount;
   const data = {
     ...(order.buyer_name === null ? {} : { name: order.buyer_name }),
     shop: shopName,
@@ -132,6 +133,8 @@ function receiptOf({ templates, shopName }: FulfilmentActivityDeps, order: Order
     shippingAmount: order.shipping_amount,
     taxAmount: order.tax_amount,
     totalAmount: order.total_amount,
+    // Of reserved money a part may have been taken.
+    ...(rest > 0 ? { paidAmount: order.captured_amount, notChargedAmount: rest } : {}),
   };
   return makeMail(templates, { template: 'receipt', to: order.email ?? '', locale: order.locale ?? undefined, data });
 }
