@@ -8,8 +8,11 @@ const INBOX_POLL_MS = 1_000;
 const HINTS_PER_TURN = 50;
 const AT_ONCE = 8;
 const ORDERS_PER_TURN = 200;
-/** How far back it is looked for events that were not delivered: two turns and an hour. */
-const LOOK_BACK_MS = 3_600_000;
+const RECONCILE = 'payment-reconcile';
+/** How far back it is looked beyond the last turn that was finished: what was made then may be listed late. */
+const LOOK_BACK_MS = 3_600_000; // 1 h
+/** The provider keeps events no longer. */
+const MAX_LOOK_BACK_MS = 30 * 86_400_000; // 30 days
 
 /** Reads at the payment provider and merges what it says; given by the composition root. */
 export interface PaymentReader {
@@ -101,12 +104,20 @@ async function inTurn<T>(items: readonly T[], act: (item: T) => Promise<void>): 
 function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJobsDeps, inbox: Job): Job {
   const { checkout } = store.system;
 
-  async function catchUp(now: Date): Promise<void> {
-    const since = new Date(now.getTime() - LOOK_BACK_MS - 2 * reconcileMs);
-    const hints = (await payments.undelivered(since)) ?? [];
+  /** Nothing may be left out, however long nobody has looked. */
+  async function lookFrom(now: Date): Promise<Date> {
+    const lastMs = (await checkout.lastFinished(RECONCILE))?.getTime() ?? now.getTime() - 2 * reconcileMs;
+    return new Date(Math.max(Math.min(lastMs, now.getTime()) - LOOK_BACK_MS, now.getTime() - MAX_LOOK_BACK_MS));
+  }
+
+  /** Whether all was asked for that there is. */
+  async function catchUp(now: Date): Promise<boolean> {
+    const since = await lookFrom(now);
+    const hints = await payments.undelivered(since);
     const made = await payments.madeSince(since);
     const strange = made === undefined ? [] : (await checkout.unknownOf(made)).map(hintOf);
-    if ((await checkout.receive([...hints, ...strange], now)) > 0) inbox.wake();
+    if ((await checkout.receive([...(hints ?? []), ...strange], now)) > 0) inbox.wake();
+    return hints !== undefined && made !== undefined;
   }
 
   async function reread(now: Date): Promise<void> {
@@ -134,15 +145,16 @@ function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJo
   }
 
   return startJob({
-    name: 'payment-reconcile',
+    name: RECONCILE,
     everyMs: Math.min(reconcileMs, 30_000),
     log,
     async turn() {
       const now = clock();
       await endAbandoned(now);
-      if (!(await checkout.takeTurn('payment-reconcile', reconcileMs, now))) return false;
-      await catchUp(now);
+      if (!(await checkout.takeTurn(RECONCILE, reconcileMs, now))) return false;
+      const hasAll = await catchUp(now);
       await reread(now);
+      if (hasAll) await checkout.finishTurn(RECONCILE, now);
       await checkout.deleteHintsBefore(now);
       return false;
     },

@@ -28,6 +28,8 @@ export interface Made {
 }
 
 const MAX_LISTED = 1_000;
+/** After weeks in which nobody has listened there may be many. */
+const MAX_CAUGHT_UP = 20_000;
 
 export interface PaymentSyncDeps {
   readonly store: Store;
@@ -126,21 +128,24 @@ function refundsOf(payments: Payments, intentId: string, { tenantId, orderId }: 
 
 /** What happened since then and could not be delivered to us. */
 function undelivered(payments: Payments, since: Date): Promise<readonly PaymentEvent[] | undefined> {
-  return allOf((page) => payments.listEvents({ ...page, createdFrom: since.toISOString(), isUndelivered: true }));
+  return allOf((page) => payments.listEvents({ ...page, createdFrom: since.toISOString(), isUndelivered: true }), MAX_CAUGHT_UP);
 }
 
 /** What was made since then, by whomever: payments that bear our marks, and refunds of any payment. */
 async function madeSince(payments: Payments, since: Date): Promise<Made | undefined> {
   const createdFrom = since.toISOString();
-  const intents = await allOf((page) => payments.listIntents({ ...page, createdFrom }));
-  const refunds = await allOf((page) => payments.listRefundNames({ ...page, createdFrom }));
+  const intents = await allOf((page) => payments.listIntents({ ...page, createdFrom }), MAX_CAUGHT_UP);
+  const refunds = await allOf((page) => payments.listRefundNames({ ...page, createdFrom }), MAX_CAUGHT_UP);
   return intents === undefined || refunds === undefined
     ? undefined
     : { intents: intents.map(({ id, status }) => ({ id, status })), refunds };
 }
 
 /** All pages of a list, up to a limit; undefined when one of them can't be had. */
-async function allOf<T>(list: (page: { readonly after?: string }) => Promise<Answer<PaymentPage<T>>>): Promise<readonly T[] | undefined> {
+async function allOf<T>(
+  list: (page: { readonly after?: string }) => Promise<Answer<PaymentPage<T>>>,
+  limit = MAX_LISTED,
+): Promise<readonly T[] | undefined> {
   const all: T[] = [];
   let after: string | undefined;
   do {
@@ -148,6 +153,6 @@ async function allOf<T>(list: (page: { readonly after?: string }) => Promise<Ans
     if (answer.outcome !== 'found') return undefined;
     all.push(...answer.value.items);
     after = answer.value.next;
-  } while (after !== undefined && all.length < MAX_LISTED);
+  } while (after !== undefined && all.length < limit);
   return all;
 }

@@ -36,6 +36,8 @@ export interface OpenOrder {
 }
 
 const LEASE_MS = 30_000;
+/** A statement takes no more than 65,535 values. */
+const ROWS_AT_ONCE = 1_000;
 const MAX_BACKOFF_MS = 300_000;
 const KEEP_MS = 90 * 86_400_000; // 90 days
 
@@ -49,6 +51,10 @@ export interface SystemCheckoutStore {
   postponeHint(row: InboxRow, now: Date): Promise<void>;
   /** Whether this process does what is done every so often by one. */
   takeTurn(name: string, everyMs: number, now: Date): Promise<boolean>;
+  /** Such work was done to its end. */
+  finishTurn(name: string, now: Date): Promise<void>;
+  /** When that was last; undefined before the first time. */
+  lastFinished(name: string): Promise<Date | undefined>;
   /** Orders whose payment may still change, and refunds under way, longest unread first. */
   openOrders(before: Date, limit: number): Promise<OpenOrder[]>;
   /** Orders that go on although nobody works at them any more. */
@@ -65,27 +71,7 @@ export interface SystemCheckoutStore {
 /** The inbox of the payment provider, and orders of all tenants that somebody must look at. */
 export function createSystemCheckoutStore(db: Kysely<Database>): SystemCheckoutStore {
   return {
-    async receive(hints, now) {
-      if (hints.length === 0) return 0;
-      const rows = hints.map(({ id, type, about, intentId }) => ({
-        event_id: id,
-        type,
-        object_kind: about.kind,
-        object_id: about.id,
-        intent_id: intentId ?? null,
-        received_at: now,
-        due_at: now,
-        processed_at: null,
-        outcome: null,
-      }));
-      const added = await db
-        .insertInto('stripe_inbox')
-        .values(rows)
-        .onConflict((conflict) => conflict.column('event_id').doNothing())
-        .executeTakeFirst();
-      return Number(added.numInsertedOrUpdatedRows ?? 0);
-    },
-
+    receive: (hints, now) => receive(db, hints, now),
     takeHints: (limit, now) => takeHints(db, limit, now),
 
     async settleHint(eventId, outcome, now) {
@@ -104,6 +90,16 @@ export function createSystemCheckoutStore(db: Kysely<Database>): SystemCheckoutS
         db,
       );
       return rows.length > 0;
+    },
+
+    async finishTurn(name, now) {
+      await sql`insert into job_turn (name, taken_at) values (${finished(name)}, ${now}::timestamptz)
+        on conflict (name) do update set taken_at = greatest(job_turn.taken_at, excluded.taken_at)`.execute(db);
+    },
+
+    async lastFinished(name) {
+      const { rows } = await sql<{ at: Date }>`select taken_at as at from job_turn where name = ${finished(name)}`.execute(db);
+      return rows[0]?.at;
     },
 
     openOrders: (before, limit) => openOrders(db, before, limit),
@@ -127,6 +123,34 @@ export function createSystemCheckoutStore(db: Kysely<Database>): SystemCheckoutS
         .execute();
     },
   };
+}
+
+function finished(name: string): string {
+  return `${name}:finished`;
+}
+
+async function receive(db: Kysely<Database>, hints: readonly PaymentHint[], now: Date): Promise<number> {
+  const rows = hints.map(({ id, type, about, intentId }) => ({
+    event_id: id,
+    type,
+    object_kind: about.kind,
+    object_id: about.id,
+    intent_id: intentId ?? null,
+    received_at: now,
+    due_at: now,
+    processed_at: null,
+    outcome: null,
+  }));
+  let added = 0;
+  for (let index = 0; index < rows.length; index += ROWS_AT_ONCE) {
+    const result = await db
+      .insertInto('stripe_inbox')
+      .values(rows.slice(index, index + ROWS_AT_ONCE))
+      .onConflict((conflict) => conflict.column('event_id').doNothing())
+      .executeTakeFirst();
+    added += Number(result.numInsertedOrUpdatedRows ?? 0);
+  }
+  return added;
 }
 
 async function takeHints(db: Kysely<Database>, limit: number, now: Date): Promise<InboxRow[]> {
@@ -163,12 +187,12 @@ async function unknownOf(db: Kysely<Database>, { intents, refunds }: FoundAtProv
     ...refunds.map((refund) => ({ ...refund, state: 'refund' })),
   ];
   if (found.length === 0) return [];
-  const ids = found.map(({ id }) => id);
+  const among = (column: string) => sql<boolean>`${sql.ref(column)} = any(${found.map(({ id }) => id)}::text[])`;
   const known = await db
     .selectFrom('checkout_order')
     .select('intent_id as id')
-    .where('intent_id', 'in', ids)
-    .unionAll(db.selectFrom('payment_refund').select('provider_id as id').where('provider_id', 'in', ids))
+    .where(among('intent_id'))
+    .unionAll(db.selectFrom('payment_refund').select('provider_id as id').where(among('provider_id')))
     .execute();
   const isKnown = new Set(known.map(({ id }) => id));
   return found.filter(({ id }) => !isKnown.has(id));
