@@ -1,13 +1,14 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../contracts/clock.ts';
 import type { Store } from '../store/index.ts';
-import type { FoundStranger, InboxRow, OpenOrder, PaymentHint } from '../store/system/checkout.ts';
+import type { FoundStranger, InboxRow, ListedOrder, PaymentHint } from '../store/system/checkout.ts';
 import { describeError, type Job, startJob } from './job.ts';
 
 const INBOX_POLL_MS = 1_000;
 const HINTS_PER_TURN = 50;
 const AT_ONCE = 8;
-const ORDERS_PER_TURN = 200;
+const ORDERS_AT_ONCE = 200;
+const ORDERS_PER_TURN = 1_000;
 const RECONCILE = 'payment-reconcile';
 /** How far back it is looked beyond the last turn that was finished: what was made then may be listed late. */
 const LOOK_BACK_MS = 3_600_000; // 1 h
@@ -103,6 +104,7 @@ async function inTurn<T>(items: readonly T[], act: (item: T) => Promise<void>): 
 
 function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJobsDeps, inbox: Job): Job {
   const { checkout } = store.system;
+  let lastRead: ListedOrder | undefined;
 
   /** Nothing may be left out, however long nobody has looked. */
   async function lookFrom(now: Date): Promise<Date> {
@@ -120,23 +122,29 @@ function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJo
     return hints !== undefined && made !== undefined;
   }
 
+  /** Reading an order need not change it: the next turn goes on where this one ends, or the same ones would be read for ever. */
   async function reread(now: Date): Promise<void> {
-    const orders = await checkout.openOrders(new Date(now.getTime() - reconcileMs), ORDERS_PER_TURN);
-    for (let index = 0; index < orders.length; index += AT_ONCE)
-      await Promise.all(orders.slice(index, index + AT_ONCE).map((order) => rereadOne(order, now)));
+    const before = new Date(now.getTime() - reconcileMs);
+    for (let read = 0; read < ORDERS_PER_TURN; read += ORDERS_AT_ONCE) {
+      const orders = await checkout.openOrders({ before, after: lastRead, limit: ORDERS_AT_ONCE });
+      for (let index = 0; index < orders.length; index += AT_ONCE)
+        await Promise.all(orders.slice(index, index + AT_ONCE).map((order) => rereadOne(order, now)));
+      lastRead = orders.length < ORDERS_AT_ONCE ? undefined : orders.at(-1);
+      if (lastRead === undefined) return;
+    }
   }
 
-  async function rereadOne(order: OpenOrder, now: Date): Promise<void> {
-    await payments.syncOrder({ ...order, now, tellsWorkflow: true });
-    await store.checkout.refunds.settleAbandoned({ ...order, now });
+  async function rereadOne({ tenantId, orderId }: ListedOrder, now: Date): Promise<void> {
+    await payments.syncOrder({ tenantId, orderId, now, tellsWorkflow: true });
+    await store.checkout.refunds.settleAbandoned({ tenantId, orderId, now });
   }
 
   async function endAbandoned(now: Date): Promise<void> {
-    for (const { tenantId, orderId } of await checkout.abandonedOrders(ORDERS_PER_TURN)) {
+    for (const { tenantId, orderId } of await checkout.abandonedOrders(ORDERS_AT_ONCE)) {
       const outcome = await store.checkout.orders.settleAbandoned({ tenantId, orderId, now });
       if (outcome === 'stuck') log.error({ tenantId, orderId }, 'an order has money or a payment, and nobody works at it any more');
     }
-    for (const { tenantId, orderId } of await checkout.abandonedRefunds(ORDERS_PER_TURN)) {
+    for (const { tenantId, orderId } of await checkout.abandonedRefunds(ORDERS_AT_ONCE)) {
       // What the provider has of it is no longer abandoned.
       await payments.syncOrder({ tenantId, orderId, now, tellsWorkflow: true });
       const outcome = await store.checkout.refunds.settleAbandoned({ tenantId, orderId, now });
@@ -152,9 +160,8 @@ function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJo
       const now = clock();
       await endAbandoned(now);
       if (!(await checkout.takeTurn(RECONCILE, reconcileMs, now))) return false;
-      const hasAll = await catchUp(now);
+      if (await catchUp(now)) await checkout.finishTurn(RECONCILE, now);
       await reread(now);
-      if (hasAll) await checkout.finishTurn(RECONCILE, now);
       await checkout.deleteHintsBefore(now);
       return false;
     },

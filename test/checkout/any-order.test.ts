@@ -1,17 +1,15 @@
 // What the provider says, heard in every order there is, some of it twice and three times: the same order, the same books.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { sql } from 'kysely';
 import type { BalanceTransaction, PaymentIntent, Refund } from '../../src/adapters/payments.ts';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
-import { KINDS } from '../../src/contracts/kinds.ts';
 import { type Databases, openDatabases, withTenant } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createRandom, shuffled } from '../../chaos/lib/random.ts';
 import { useDatabase } from '../support/ground.ts';
+import { copiesOf, newOrder, openShop } from './order-rows.ts';
 
 const TENANT = 'shop';
-const ACTOR = { actor: 'key:test' };
 const NOW = new Date('2026-11-25T12:00:00Z');
 const LANES = 32;
 const TOTAL = 1990;
@@ -24,41 +22,9 @@ before(async () => {
   const { databaseUrl: url } = await useDatabase();
   databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: LANES });
   store = createStore(databases, createDispatchBridge());
-  await store.tenants.put({ id: TENANT, name: 'A shop', actor: ACTOR, now: NOW });
-  const gear = { name: 'Gear', prices: [{ amount: TOTAL, currency: 'EUR' }], taxPercent: 19, stock: 1_000, isActive: true };
-  await store.products.put({ tenantId: TENANT, sku: 'gear', content: gear, actor: ACTOR, now: NOW });
+  await openShop({ store, tenantId: TENANT, now: NOW }, TOTAL);
 });
 after(() => databases[Symbol.asyncDispose]());
-
-/** An order as checkout makes it. */
-async function newOrder(): Promise<string> {
-  const at = { tenantId: TENANT, actor: ACTOR, now: NOW };
-  const items = [{ sku: 'gear', quantity: 1 }];
-  const made = await store.carts.create({ ...at, currency: 'EUR', items, ownerSubject: undefined, idempotency: undefined });
-  assert.ok(made.outcome === 'created');
-  const { id: cartId, version: cartVersion } = made.cart;
-  const quote = await store.products.catalogue.quote({ tenantId: TENANT, cartId, currency: 'EUR', items, now: NOW });
-  const input = { cartId, quoteHash: quote.quoteHash, paymentMethod: 'pm_card_visa' };
-  const payUntil = new Date(NOW.getTime() + 1_800_000);
-  const accepted = await store.checkout.acceptOrder({ ...at, kind: KINDS.order, start: {}, input, quote, cartVersion, payUntil });
-  assert.ok(accepted.outcome === 'created', accepted.outcome);
-  return accepted.operation.id;
-}
-
-/** Copies of it in all but their names: 720 of them in one go. */
-async function copiesOf(orderId: string, count: number): Promise<readonly string[]> {
-  const ids = Array.from({ length: count }, () => crypto.randomUUID());
-  const named = (row: string) =>
-    sql.raw(`jsonb_populate_record(${row}, jsonb_build_object('id', n.id, 'root_id', n.id, 'stream_id', n.id,
-    'natural_key', n.id, 'workflow_id', 'order:' || n.id))`);
-  await withTenant(databases.app, TENANT, async (tx) => {
-    await sql`insert into stream (id, tenant_id, seq) select id, ${TENANT}, 0 from unnest(${ids}::uuid[]) id`.execute(tx);
-    for (const table of ['operation', 'checkout_order'])
-      await sql`insert into ${sql.table(table)} select (${named('o')}).* from ${sql.table(table)} o, unnest(${ids}::uuid[]) as n(id)
-        where o.id = ${orderId}::uuid`.execute(tx);
-  });
-  return ids;
-}
 
 /** How the payment stood after each of six events: what a reading that was begun then has seen. */
 interface Reading {
@@ -156,7 +122,7 @@ function withDuplicates(order: readonly number[], nth: number): readonly number[
 
 describe('six things that happen to a payment', () => {
   test('end in one state and the same books in each of their 720 orders, with duplicates', async () => {
-    const original = await newOrder();
+    const original = await newOrder({ store, tenantId: TENANT, now: NOW });
     await hear(original, [0, 1, 2, 3, 4, 5]);
     const expected = await standing(original);
     const { order } = JSON.parse(expected);
@@ -166,7 +132,8 @@ describe('six things that happen to a payment', () => {
     );
     const orders = permutations([0, 1, 2, 3, 4, 5]);
     assert.equal(new Set(orders.map(String)).size, 720);
-    const ids = await copiesOf(await newOrder(), orders.length);
+    const copied = await newOrder({ store, tenantId: TENANT, now: NOW });
+    const ids = await copiesOf({ databases, tenantId: TENANT, orderId: copied, count: orders.length });
     const waiting = orders.map((one, nth) => ({ heard: withDuplicates(one, nth), id: ids[nth] ?? '' }));
     const lane = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {

@@ -1,13 +1,15 @@
 // How far back payments are compared: from the last turn that was finished, over a real database and a provider that only notes what it is asked.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { sql } from 'kysely';
 import { pino } from 'pino';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import { type PaymentReader, startPaymentJobs } from '../../src/control/payments.ts';
-import { type Databases, openDatabases } from '../../src/store/database.ts';
+import { type Databases, openDatabases, withTenant } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { useDatabase } from '../support/ground.ts';
+import { copiesOf, newOrder, openShop } from './order-rows.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -24,12 +26,18 @@ before(async () => {
 });
 after(() => databases[Symbol.asyncDispose]());
 
+interface Turn {
+  /** Whether the provider can be asked. */
+  readonly isReached?: boolean;
+  readonly syncOrder?: PaymentReader['syncOrder'];
+}
+
 /** One turn at this instant; answers since when events were asked for. */
-async function turnAt(afterMs: number, { isReached = true }: { readonly isReached?: boolean } = {}): Promise<number> {
+async function turnAt(afterMs: number, { isReached = true, syncOrder = () => Promise.resolve(undefined) }: Turn = {}): Promise<number> {
   const asked: { sinceMs?: number; isThrough?: true } = {};
   const payments: PaymentReader = {
     syncHint: () => Promise.resolve('merged'),
-    syncOrder: () => Promise.resolve(undefined),
+    syncOrder,
     undelivered(since) {
       asked.sinceMs = since.getTime();
       return Promise.resolve(isReached ? [] : undefined);
@@ -59,5 +67,22 @@ describe('events that were not delivered', () => {
     assert.equal(await turnAt(11 * DAY_MS, { isReached: false }), 10 * DAY_MS - HOUR_MS);
     assert.equal(await turnAt(12 * DAY_MS), 10 * DAY_MS - HOUR_MS, 'a turn in which the provider could not be asked does not count');
     assert.equal(await turnAt(100 * DAY_MS), 70 * DAY_MS, 'older ones are gone');
+  });
+});
+
+describe('payments that may still change', () => {
+  test('are all read anew, also when reading them changes nothing', async () => {
+    const tenantId = 'shop';
+    const now = new Date(BEGAN_MS);
+    await openShop({ store, tenantId, now }, 1990);
+    const orderId = await newOrder({ store, tenantId, now });
+    const ids = await copiesOf({ databases, tenantId, orderId, count: 450 });
+    await withTenant(databases.app, tenantId, (tx) =>
+      sql`update checkout_order set intent_id = 'pi_' || id, intent_status = 'authorized', state = 'authorized'`.execute(tx),
+    );
+    const read = new Set<string>();
+    const syncOrder: PaymentReader['syncOrder'] = (order) => Promise.resolve(read.add(order.orderId));
+    await turnAt(200 * DAY_MS, { syncOrder });
+    assert.deepEqual(read, new Set([orderId, ...ids]));
   });
 });

@@ -35,6 +35,20 @@ export interface OpenOrder {
   readonly orderId: string;
 }
 
+/** An order in the list of open ones. */
+export interface ListedOrder extends OpenOrder {
+  /** As the database writes it, to the microsecond. */
+  readonly changedAt: string;
+}
+
+export interface OpenOrdersRequest {
+  /** Changed no later than this. */
+  readonly before: Date;
+  /** Those that come after this one. */
+  readonly after: ListedOrder | undefined;
+  readonly limit: number;
+}
+
 const LEASE_MS = 30_000;
 /** A statement takes no more than 65,535 values. */
 const ROWS_AT_ONCE = 1_000;
@@ -55,8 +69,8 @@ export interface SystemCheckoutStore {
   finishTurn(name: string, now: Date): Promise<void>;
   /** When that was last; undefined before the first time. */
   lastFinished(name: string): Promise<Date | undefined>;
-  /** Orders whose payment may still change, and refunds under way, longest unread first. */
-  openOrders(before: Date, limit: number): Promise<OpenOrder[]>;
+  /** Orders whose payment may still change, and refunds under way, longest unchanged first. */
+  openOrders(request: OpenOrdersRequest): Promise<ListedOrder[]>;
   /** Orders that go on although nobody works at them any more. */
   abandonedOrders(limit: number): Promise<OpenOrder[]>;
   /** Orders with refunds that the provider does not have and nobody works at any more. */
@@ -102,7 +116,7 @@ export function createSystemCheckoutStore(db: Kysely<Database>): SystemCheckoutS
       return rows[0]?.at;
     },
 
-    openOrders: (before, limit) => openOrders(db, before, limit),
+    openOrders: (request) => openOrders(db, request),
     abandonedOrders: (limit) => abandonedOrders(db, limit),
     abandonedRefunds: (limit) => abandonedRefunds(db, limit),
     unknownOf: (made) => unknownOf(db, made),
@@ -198,10 +212,10 @@ async function unknownOf(db: Kysely<Database>, { intents, refunds }: FoundAtProv
   return found.filter(({ id }) => !isKnown.has(id));
 }
 
-async function openOrders(db: Kysely<Database>, before: Date, limit: number): Promise<OpenOrder[]> {
+async function openOrders(db: Kysely<Database>, { before, after, limit }: OpenOrdersRequest): Promise<ListedOrder[]> {
   return db
     .selectFrom('checkout_order as o')
-    .select(['o.tenant_id as tenantId', 'o.id as orderId'])
+    .select(['o.tenant_id as tenantId', 'o.id as orderId', sql<string>`o.updated_at::text`.as('changedAt')])
     .where('o.intent_id', 'is not', null)
     .where('o.updated_at', '<=', before)
     .where((e) =>
@@ -216,7 +230,11 @@ async function openOrders(db: Kysely<Database>, before: Date, limit: number): Pr
         ),
       ]),
     )
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(o.updated_at, o.id) > (${after?.changedAt}::timestamptz, ${after?.orderId}::uuid)`),
+    )
     .orderBy('o.updated_at')
+    .orderBy('o.id')
     .limit(limit)
     .execute();
 }
