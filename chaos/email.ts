@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { ChaosFeature, FeatureRun, FeatureWorld } from './lib/feature.ts';
 import { Ledger } from './lib/ledger.ts';
 import { collectEvidence } from './email/evidence.ts';
+import { createHolds } from './email/holds.ts';
 import { judgeEmail } from './email/judge.ts';
 import { liveMail } from './email/life.ts';
 import { startMailServer } from './email/mail-server.ts';
@@ -21,8 +22,10 @@ async function open({ seed, count, folder }: FeatureRun): Promise<FeatureWorld> 
   const seen = new Set<string>();
   const journalFile = join(folder, 'journal.jsonl');
   const ledger = await Ledger.create(join(folder, 'ledger.jsonl'));
+  const holds = createHolds(mails.filter((mail) => mail.isCancelledInBody));
   const server = await startMailServer({
     seed,
+    holds,
     journalFile,
     onAccepted: (recipient) => {
       if (expected.has(recipient)) seen.add(recipient);
@@ -39,7 +42,7 @@ async function open({ seed, count, folder }: FeatureRun): Promise<FeatureWorld> 
     async live(ordinal, load, onAcknowledged) {
       const mail = mails[ordinal];
       if (mail === undefined) throw new Error(`there is no mail ${ordinal}`);
-      await liveMail(mail, { load, ledger, onAcknowledged });
+      await liveMail(mail, { load, ledger, hold: holds.of(ordinal), onAcknowledged });
     },
     async judge(product) {
       const verdict = judgeEmail(await collectEvidence({ product, mails, ledgerFile: ledger.path, journalFile }));

@@ -1,12 +1,17 @@
 import * as z from 'zod';
 import type { Ledger } from '../lib/ledger.ts';
 import type { Load } from '../lib/load.ts';
+import type { Hold } from './holds.ts';
 import type { PlannedMail } from './plan.ts';
 
 const FIRST_LOOK_MS = 150;
 /** A cancelled mail is looked at often: from the moment at which it is seen to be cancelled, nothing may arrive. */
 const CANCELLED_LOOK_MS = 20;
 const MAX_LOOK_MS = 1_500;
+/** A mail whose body the server never has for long is cancelled all the same. */
+const MAX_WAIT_FOR_BODY_MS = 20_000;
+/** So long a body waits after the cancel; who obeys waits as long for the body, who errs has shown it by then. */
+const BODY_AFTER_CANCEL_MS = 2_000;
 const TERMINAL: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'expired', 'unknown']);
 
 const operation = z.object({ id: z.string(), status: z.string() });
@@ -15,11 +20,13 @@ const operations = z.object({ data: z.array(operation) });
 interface Client {
   readonly load: Load;
   readonly ledger: Ledger;
+  /** Where the cancel comes while the mail server has a body. */
+  readonly hold: Hold | undefined;
   readonly onAcknowledged: () => void;
 }
 
 /** Posts a mail until it is acknowledged, cancels it where the plan says so, and looks at it until it has ended. Notes each answer. */
-export async function liveMail(mail: PlannedMail, { load, ledger, onAcknowledged }: Client): Promise<void> {
+export async function liveMail(mail: PlannedMail, { load, ledger, hold, onAcknowledged }: Client): Promise<void> {
   const { ordinal, to, cc, bcc, delayMs, cancelAfterMs, notify } = mail;
   const body = {
     to,
@@ -37,9 +44,11 @@ export async function liveMail(mail: PlannedMail, { load, ledger, onAcknowledged
   await ledger.append({ type: 'acknowledged', ordinal, id, at: Date.now() });
   onAcknowledged();
   if (cancelAfterMs !== undefined) {
-    await load.pause(cancelAfterMs);
+    if (hold === undefined) await load.pause(cancelAfterMs);
+    else await Promise.race([hold.reached, load.pause(MAX_WAIT_FOR_BODY_MS)]);
     const { status } = await load.ask('POST', `/v1/operations/${id}/cancel`, { body: { reason: 'chaos' } });
     await ledger.append({ type: 'cancelAsked', id, answer: status, at: Date.now() });
+    if (hold !== undefined) load.pause(BODY_AFTER_CANCEL_MS).then(hold.release, hold.release);
   }
   let pauseMs = cancelAfterMs === undefined ? FIRST_LOOK_MS : CANCELLED_LOOK_MS;
   for (; ; pauseMs = Math.min(pauseMs * 1.3, MAX_LOOK_MS)) {

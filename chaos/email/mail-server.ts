@@ -3,6 +3,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Ledger } from '../lib/ledger.ts';
 import { createRandom } from '../lib/random.ts';
+import type { Holds } from './holds.ts';
 import { addressesIn, headersOf, type JournalEntry, type StoredMail } from './journal.ts';
 
 const LOST_SHARE = 0.05;
@@ -17,6 +18,7 @@ type Fault = 'lost' | 'drop_at_data' | 'drop_in_body' | 'put_off_at_rcpt' | 'put
 export interface MailServerOptions {
   readonly seed: number;
   readonly journalFile: string;
+  readonly holds?: Holds;
   /** A mail is in the journal, on the disk. */
   readonly onAccepted: (recipient: string) => void;
 }
@@ -171,12 +173,21 @@ class Conversation {
       await this.#note('put_off', source, recipient);
       return this.#say('451 later');
     }
+    const hold = this.#shared.options.holds?.body(recipient);
+    // What its sender has given up meanwhile is not taken.
+    if (hold !== undefined && !(await this.#outlasts(hold))) return this.#note('dropped', source, recipient);
     const isLost = this.#fault === 'lost';
     await this.#note(isLost ? 'lost' : 'accepted', source, recipient);
     this.#shared.stored.push({ headers: headersOf(source), sizeBytes: source.length });
     this.#shared.options.onAccepted(recipient);
     if (isLost) this.#hangUp();
     else this.#say('250 queued');
+  }
+
+  async #outlasts(hold: Promise<void>): Promise<boolean> {
+    await Promise.race([hold, new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))]);
+    this.#isOver = this.#socket.destroyed;
+    return !this.#isOver;
   }
 
   async #drop(outcome: 'dropped'): Promise<void> {

@@ -3,6 +3,8 @@ import { createRandom } from '../lib/random.ts';
 const CANCEL_SHARE = 0.08;
 /** With several recipients, more is under way when the cancel comes. */
 const CANCEL_SHARE_OF_MANY = 0.3;
+/** Mails of so many go through the mail queue, where a cancel finds a step under way. */
+const MIN_RECIPIENTS_IN_BODY = 3;
 const SCHEDULE_SHARE = 0.1;
 const NOTIFY_SHARE = 0.15;
 const MAX_DELAY_MS = 3_000;
@@ -23,6 +25,8 @@ export interface PlannedMail {
   readonly notify?: string;
   /** A cancel is asked for this long after the acknowledgement. */
   readonly cancelAfterMs?: number;
+  /** … but not before the mail server has a body of it, which it takes only then. */
+  readonly isCancelledInBody?: true;
 }
 
 /** The load of a run: a third of the mails with 2 to 5 recipients, bcc among them. */
@@ -40,6 +44,7 @@ function planMail(seed: number, ordinal: number): PlannedMail {
   // Half of the cancels come while the first tries are under way, the others at any time.
   const cancelAfterMs = Math.round(random.chance(0.5) ? SOON_MS * random.next() ** 2 : (delay.delayMs ?? 0) + LATE_MS * random.next());
   const isCancelled = random.chance(size === 1 ? CANCEL_SHARE : CANCEL_SHARE_OF_MANY);
+  const isCancelledInBody = isCancelled && size >= MIN_RECIPIENTS_IN_BODY && delay.delayMs === undefined;
   return {
     ordinal,
     to: open.slice(0, 2),
@@ -48,6 +53,7 @@ function planMail(seed: number, ordinal: number): PlannedMail {
     recipients,
     ...delay,
     ...(isCancelled ? { cancelAfterMs } : {}),
+    ...(isCancelledInBody ? { isCancelledInBody } : {}),
     ...(random.chance(NOTIFY_SHARE) ? { notify: `n${ordinal}@chaos.example` } : {}),
   };
 }
