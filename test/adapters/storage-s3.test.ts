@@ -1,32 +1,26 @@
-// Against an emulator of S3 on every run; what a real service answered is in docs/proof/files.md.
+// Against an emulator of S3 on every run, or the service that TEST_S3_ENDPOINT names; what that answered is in docs/proof/files.md.
 import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { createStorage } from '../../src/adapters/storage.ts';
-import { NO_S3, type S3Emulator, startS3 } from '../support/s3.ts';
+import { NO_S3, type S3Service, startS3 } from '../support/s3.ts';
 import { pieces, type StorageTarget, testStorage } from './storage.suite.ts';
 
-/** A service that runs already: its endpoint, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for it. */
-const GIVEN = process.env['TEST_S3_ENDPOINT'];
 const PIECE_BYTES = 8 * 1024 * 1024;
 const ID = '019ab6a0-7c00-7000-8000-000000000001';
 
-let emulator: S3Emulator | undefined;
-let endpoint = GIVEN ?? '';
+let service: S3Service | undefined;
+let endpoint = '';
 let buckets = 0;
 
-describe('s3', { skip: GIVEN === undefined ? NO_S3 : false }, () => {
+describe('s3', { skip: NO_S3 }, () => {
   before(async () => {
-    // As the library finds them; the emulator takes any.
-    process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
-    process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test-secret';
-    if (GIVEN !== undefined) return;
-    emulator = await startS3('first');
-    ({ endpoint } = emulator);
+    service = await startS3('first');
+    ({ endpoint } = service);
   });
-  after(() => emulator?.[Symbol.asyncDispose]());
+  after(() => service?.[Symbol.asyncDispose]());
 
   testStorage('s3', () => startBucket('some/folder'));
 
@@ -118,11 +112,10 @@ describe('s3', { skip: GIVEN === undefined ? NO_S3 : false }, () => {
 async function startBucket(folder: string): Promise<StorageTarget> {
   buckets += 1;
   const bucket = `test-${process.pid}-${buckets}`;
-  const client = new S3Client({ endpoint, region: process.env['TEST_S3_REGION'] ?? 'us-east-1', forcePathStyle: true });
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
-  const region = process.env['TEST_S3_REGION'] === undefined ? '' : `&region=${process.env['TEST_S3_REGION']}`;
   return {
-    url: `s3://${bucket}/${folder}?endpoint=${encodeURIComponent(endpoint)}${region}`,
+    url: `s3://${bucket}/${folder}?endpoint=${encodeURIComponent(endpoint)}`,
     async countTemporary() {
       // The emulator answers so where there is none at all.
       const none = (error: Error) => (error.name === 'NoSuchUpload' ? { Uploads: [] } : Promise.reject(error));

@@ -1,24 +1,22 @@
-// Files whose bytes are in S3 (an emulator of it): the same product, another STORAGE_URL.
+// Files whose bytes are in S3 (an emulator of it, or the service that TEST_S3_ENDPOINT names): the same product, another STORAGE_URL.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, describe, it } from 'node:test';
 import type { FileTransformResult } from '../../src/contracts/files/transform.ts';
-import { NO_S3, type S3Emulator, startS3 } from '../support/s3.ts';
+import { NO_S3, type S3Service, startS3 } from '../support/s3.ts';
 import { holds, sha256, useFileWorld } from './world.ts';
 
 const SIZE_BYTES = 12 * 1024 * 1024;
 
 describe('files in S3', { skip: NO_S3 }, () => {
-  let emulator: S3Emulator;
+  let service: S3Service;
   const world = useFileWorld({
     async startStorage() {
-      process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
-      process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test-secret';
-      emulator = await startS3('files');
-      return `s3://files/nightshift?endpoint=${encodeURIComponent(emulator.endpoint)}`;
+      service = await startS3('files');
+      return `s3://files/nightshift?endpoint=${encodeURIComponent(service.endpoint)}`;
     },
   });
-  after(() => emulator?.[Symbol.asyncDispose]());
+  after(() => service?.[Symbol.asyncDispose]());
 
   const names = async () => (await world.core().deps.storage.list({ limit: 1_000 })).objects.map(({ name }) => name);
 

@@ -1,11 +1,11 @@
-// Files whose bytes stay where they are: objects in S3 (an emulator of it), registered by their names.
+// Files whose bytes stay where they are: objects in S3 (an emulator of it, or a service), registered by their names.
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { after, describe, it } from 'node:test';
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { FileTransformResult } from '../../src/contracts/files/transform.ts';
 import { assertProblem } from '../api/fixture.ts';
-import { NO_S3, type S3Emulator, startS3 } from '../support/s3.ts';
+import { NO_S3, type S3Service, startS3 } from '../support/s3.ts';
 import { createGates } from './gates.ts';
 import { holds, sha256, useFileWorld } from './world.ts';
 
@@ -13,24 +13,22 @@ const CSV = 'id,name\n1,Ada\n2,Grace\n3,Edith\n';
 const MAX_BYTES = 100_000;
 
 describe('files that are registered where they are', { skip: NO_S3 }, () => {
-  let emulator: S3Emulator;
+  let service: S3Service;
   let client: S3Client;
   const gates = createGates();
   const world = useFileWorld({
     gates,
     files: { maxBytes: MAX_BYTES },
     async startStorage() {
-      process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
-      process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test-secret';
-      emulator = await startS3('inbox');
-      client = new S3Client({ endpoint: emulator.endpoint, region: 'us-east-1', forcePathStyle: true });
+      service = await startS3('inbox');
+      client = new S3Client({ endpoint: service.endpoint, region: 'us-east-1', forcePathStyle: true });
       return undefined;
     },
-    environment: () => ({ FILE_SOURCES: `*=s3://inbox/{tenant}?endpoint=${emulator.endpoint}` }),
+    environment: () => ({ FILE_SOURCES: `*=s3://inbox/{tenant}?endpoint=${service.endpoint}` }),
   });
   after(async () => {
     client?.destroy();
-    await emulator?.[Symbol.asyncDispose]();
+    await service?.[Symbol.asyncDispose]();
   });
 
   const keyOf = (name: string) => `${world.tenantId()}/${name}`;

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 
@@ -13,15 +14,40 @@ const GO = ['go', '/usr/local/go/bin/go', join(import.meta.dirname, '../../.cach
   (go) => spawnSync(go, ['version']).status === 0,
 );
 
-/** Why nothing that speaks S3 can be started here, or false. */
-export const NO_S3 = GO === undefined && !existsSync(BINARY) ? 'there is no Go to build the emulator of S3 with' : false;
+/** A service that runs already: its endpoint, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of a key that may make buckets. */
+const GIVEN = process.env['TEST_S3_ENDPOINT'];
 
-export interface S3Emulator extends AsyncDisposable {
+/** Why there is nothing here that speaks S3, or false. */
+export const NO_S3 =
+  GIVEN === undefined && GO === undefined && !existsSync(BINARY) ? 'there is no Go to build the emulator of S3 with' : false;
+
+/** The service that was given, or the emulator. */
+export interface S3Service extends AsyncDisposable {
   readonly endpoint: string;
 }
 
+/** With this bucket in it, which may hold what earlier runs left where a service was given. */
+export async function startS3(bucket: string): Promise<S3Service> {
+  // As the library finds them; the emulator takes any.
+  process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
+  process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test-secret';
+  return GIVEN === undefined ? startEmulator(bucket) : openGiven(GIVEN, bucket);
+}
+
+async function openGiven(endpoint: string, bucket: string): Promise<S3Service> {
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: bucket })).catch((error: Error) => {
+      if (error.name !== 'BucketAlreadyOwnedByYou') throw error;
+    });
+  } finally {
+    client.destroy();
+  }
+  return { endpoint, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
 /** gofakes3: an emulator, not a service. It keeps all in memory and asks for no signature; it is built once, into the cache. */
-export async function startS3(bucket: string): Promise<S3Emulator> {
+async function startEmulator(bucket: string): Promise<S3Service> {
   build();
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
