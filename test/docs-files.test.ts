@@ -9,6 +9,14 @@ async function file(variable: string): Promise<{ readonly state: string; readonl
   return (await howTo.product().call('GET', `/v1/files/${await howTo.run(`echo "${variable}"`)}`)).body;
 }
 
+async function operation(): Promise<{ readonly status: string; readonly paused?: boolean }> {
+  return (await howTo.product().call('GET', `/v1/operations/${await howTo.run('echo "$OPERATION"')}`)).body;
+}
+
+function ends(status: string): Promise<void> {
+  return holds(async () => assert.equal((await operation()).status, status));
+}
+
 /** What each section must have done, seen over REST. */
 const CHECKS: Checks = {
   'One request': async (output) => {
@@ -36,6 +44,13 @@ const CHECKS: Checks = {
     });
   },
   'With the temporal CLI': async (output) => assert.match(output, /WorkflowExecutionCompleted/),
+  Signal: async () => assert.deepEqual((await operation()).paused, true),
+  'Signal: resume': () => ends('succeeded'),
+  'Cancel with the CLI': () => ends('cancelled'),
+  Uploads: async (output) => {
+    assert.match(output, /204$/);
+    await holds(async () => assert.match(await howTo.run('temporal workflow describe --workflow-id "$WORKFLOW"'), /Completed|COMPLETED/));
+  },
   Delete: async (output) => assert.deepEqual(output.split('\n'), ['204', '404']),
 };
 

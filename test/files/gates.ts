@@ -4,7 +4,7 @@ import { createFileChecker, type FileChecker } from '../../src/adapters/file-che
 import { createStorage, type Storage } from '../../src/adapters/storage.ts';
 
 /** A step of the work on a file that a test can hold up. */
-export type Step = 'store' | 'check' | 'part' | 'join' | 'remove';
+export type Step = 'store' | 'check' | 'part' | 'join' | 'remove' | 'read';
 
 export interface Gates {
   /** The product's own parts, with the gates before them. */
@@ -26,7 +26,7 @@ interface Held {
 
 export function createGates(): Gates {
   const held = new Map<Step, Held>();
-  const counts = { store: 0, check: 0, part: 0, join: 0, remove: 0 };
+  const counts = { store: 0, check: 0, part: 0, join: 0, remove: 0, read: 0 };
   let failures = 0;
 
   async function pass(step: Step): Promise<void> {
@@ -54,12 +54,20 @@ export function createGates(): Gates {
             if (name.startsWith('transforms/')) await pass('part');
             return storage.putFile(name, path, options);
           },
+          async get(name, range) {
+            await pass('read');
+            return storage.get(name, range);
+          },
           async delete(name) {
             if (name.startsWith('files/')) await pass('remove');
             return storage.delete(name);
           },
           partials: {
             ...partials,
+            read(partial, range) {
+              counts.read += 1;
+              return partials.read(partial, range);
+            },
             async publish(partial, name) {
               await pass('store');
               return partials.publish(partial, name);

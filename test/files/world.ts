@@ -43,8 +43,17 @@ export interface FileWorld {
   /** Waits until the file has this state. */
   reaches(id: string, state: string): Promise<StoredFile>;
   ends(operationId: string, status: string): Promise<Operation>;
+  /**
+   * The only try at this step was ended by the cancel, of which its next heartbeat told it, and not by a limit of time that it ran into: that
+   * is what keeps a cancel within 5 s, and it can be seen on a machine of any speed.
+   */
+  toldOfCancel(operationId: string, activity: string): Promise<void>;
   /** What lies in the temporary area for an upload. */
   partials(id: string): Promise<string[]>;
+}
+
+interface Timeline {
+  readonly data: readonly { readonly activity: string; readonly attempt: number; readonly outcome?: string }[];
 }
 
 export interface WorldOptions {
@@ -157,6 +166,15 @@ export function useFileWorld({ files = {}, environment = {}, gates, startStorage
         () => raw('GET', `/v1/operations/${operationId}`),
         (body) => body.status === status,
       ),
+    toldOfCancel: (operationId, activity) =>
+      holds(async () => {
+        const { data } = (await raw('GET', `/v1/operations/${operationId}/timeline`)).body as Timeline;
+        const tries = data.filter((entry) => entry.activity === activity);
+        assert.deepEqual(
+          tries.map(({ attempt, outcome }) => [attempt, outcome]),
+          [[1, 'cancelled']],
+        );
+      }),
     partials: (id) => readdir(join(folder, '.temporary/uploads', id)).catch(() => []),
   };
 }
