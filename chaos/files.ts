@@ -14,6 +14,7 @@ import type { Product } from './lib/product.ts';
 import { createRandom } from './lib/random.ts';
 import { type TableSent, transformUnderKills } from './files/table-act.ts';
 import { judgeTable } from './files/table-judge.ts';
+import { redoneIn, triesOf } from './files/timeline.ts';
 
 const CLIENT = fileURLToPath(new URL('./files/client.ts', import.meta.url));
 const MEBIBYTE = 1024 * 1024;
@@ -25,7 +26,12 @@ const FULL = { fileMiB: 200, rows: 2_000_000, tableKills: 5, chunkMiB: 4, bytesA
 
 const Line = z.object({ accepted: z.number().optional(), resumed: z.number().optional(), done: z.string().optional() });
 const Entry = z.object({ ordinal: z.number(), id: z.string(), sha256: z.string() });
-const StoredFile = z.object({ state: z.string(), sha256: z.string().optional(), sizeBytes: z.number().optional() });
+const StoredFile = z.object({
+  state: z.string(),
+  sha256: z.string().optional(),
+  sizeBytes: z.number().optional(),
+  operationId: z.string().optional(),
+});
 
 /**
  * Uploads by a foreign client in processes of its own, which are killed too; the files must be those that were sent, byte by byte. Then a table
@@ -172,18 +178,21 @@ async function judge(product: Product, { seen, count, fileBytes, ledgerFile }: J
   const entries = readLedger(ledgerFile).map((line) => Entry.parse(line));
   const violations = [...seen.violations];
   if (entries.length !== count) violations.push(`${entries.length} of ${count} uploads came to their end`);
+  let redone = 0;
   for (const { ordinal, id, sha256 } of entries) {
     const file = StoredFile.parse((await product.call('GET', `/v1/files/${id}`)).body);
     if (file.state !== 'ready') violations.push(`upload ${ordinal} (${id}) is ${file.state}`);
     if (file.sha256 !== sha256 || file.sizeBytes !== fileBytes) violations.push(`upload ${ordinal} (${id}) is said to be another file`);
+    if (file.operationId !== undefined) redone += redoneIn(await triesOf(product, file.operationId));
     const given = await hashOfContent(product, id);
     if (given !== sha256) violations.push(`upload ${ordinal} (${id}) is given out as another file`);
   }
   if (seen.table === undefined) violations.push('no table was transformed');
   const table = seen.table === undefined ? undefined : await judgeTable(product, seen.table);
+  if (seen.table !== undefined) redone += redoneIn(await triesOf(product, seen.table.operationId));
   return {
     violations: [...violations, ...(table?.violations ?? [])],
-    redone: seen.resumed,
+    redone,
     unknown: [],
     figures: {
       uploads: entries.length,
@@ -192,7 +201,7 @@ async function judge(product: Product, { seen, count, fileBytes, ledgerFile }: J
       'clients killed': seen.clientKills,
       'table rows': seen.table?.rows ?? 0,
       'table rejects': seen.table?.faults.length ?? 0,
-      'table kills': seen.table?.kills ?? 0,
+      'table kills': seen.table?.strikes.length ?? 0,
       chunks: table?.chunks ?? 0,
       'chunks redone': table?.redoneChunks ?? 0,
     },

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import type { Target } from '../lib/plan.ts';
 import type { Product } from '../lib/product.ts';
 import { type Fault, REQUEST, writeTable } from './table.ts';
+import { triesOf } from './timeline.ts';
 
 const CLIENT = fileURLToPath(new URL('./client.ts', import.meta.url));
 const LOOK_EVERY_MS = 20;
@@ -15,11 +16,11 @@ const PATIENCE_MS = 180_000;
 /** Who is struck, in turns: the worker most of the time, since it does the work. */
 const TARGETS: readonly Target[] = ['work', 'work', 'postgres', 'work', 'supervisor'];
 
-const Timeline = z.object({ data: z.array(z.object({ activity: z.string(), activityId: z.string() })) });
 const StoredFile = z.object({ state: z.string() });
 const Started = z.object({ id: z.string() });
 export const Transform = z.object({
   status: z.string(),
+  finishedAt: z.string().optional(),
   result: z.object({ fileId: z.string(), rejectsFileId: z.string().optional(), rows: z.number(), rejected: z.number() }).optional(),
 });
 
@@ -38,8 +39,14 @@ export interface TableSent {
   readonly path: string;
   readonly rows: number;
   readonly faults: readonly Fault[];
-  readonly kills: number;
+  /** When somebody was killed. */
+  readonly strikes: readonly Strike[];
   readonly operationId: string;
+}
+
+export interface Strike {
+  readonly target: Target;
+  readonly at: Date;
 }
 
 /** Uploads a table and has it transformed, while processes die when so and so many chunks are seen in the timeline. */
@@ -49,24 +56,25 @@ export async function transformUnderKills(product: Product, { seed, folder, rows
   const fileId = await upload(product, path);
   await until(async () => StoredFile.parse((await product.call('GET', `/v1/files/${fileId}`)).body).state === 'ready');
   const operationId = Started.parse((await product.call('POST', `/v1/files/${fileId}/transforms`, { body: REQUEST })).body).id;
+  const strikes: Strike[] = [];
   for (let kill = 1; kill <= kills; kill += 1) {
     const target = TARGETS[(kill - 1) % TARGETS.length] ?? 'work';
     const wanted = Math.floor((kill * chunks) / (kills + 1));
     await until(async () => (await chunksOf(product, operationId)).length >= wanted || (await hasEnded(product, operationId)));
     const seen = (await chunksOf(product, operationId)).length;
     const startedAt = performance.now();
+    strikes.push({ target, at: new Date() });
     if (target === 'supervisor') await product.killSupervisorAndStart();
     else await product.killAndAwait(target);
     say(`table ${kill}/${kills} ${target} at ${seen} chunks: back after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
   }
   await until(() => hasEnded(product, operationId));
-  return { path, rows, faults, kills, operationId };
+  return { path, rows, faults, strikes, operationId };
 }
 
 /** Every try at a chunk, as the API's timeline has it. */
 export async function chunksOf(product: Product, operationId: string): Promise<readonly string[]> {
-  const { data } = Timeline.parse((await product.call('GET', `/v1/operations/${operationId}/timeline`)).body);
-  return data.filter(({ activity }) => activity === 'transformChunk').map(({ activityId }) => activityId);
+  return (await triesOf(product, operationId)).filter(({ activity }) => activity === 'transformChunk').map(({ activityId }) => activityId);
 }
 
 async function hasEnded(product: Product, operationId: string): Promise<boolean> {

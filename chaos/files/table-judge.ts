@@ -6,9 +6,9 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import * as z from 'zod';
 import type { Product } from '../lib/product.ts';
 import { COLUMNS, type Fault } from './table.ts';
-import { chunksOf, type TableSent, Transform } from './table-act.ts';
+import { chunksOf, type Strike, type TableSent, Transform } from './table-act.ts';
 
-const Reject = z.object({ line: z.number(), code: z.string() });
+const Reject = z.object({ line: z.number(), column: z.string().optional(), code: z.string() });
 
 export interface TableVerdict {
   readonly violations: readonly string[];
@@ -22,9 +22,11 @@ export async function judgeTable(product: Product, sent: TableSent): Promise<Tab
   const chunks = new Set(tries).size;
   const redoneChunks = tries.length - chunks;
   const violations: string[] = [];
-  if (redoneChunks > sent.kills) violations.push(`${redoneChunks} chunks of the table were done again after ${sent.kills} kills`);
-  const { status, result } = Transform.parse((await product.call('GET', `/v1/operations/${sent.operationId}`)).body);
+  const kills = sent.strikes.length;
+  if (redoneChunks > kills) violations.push(`${redoneChunks} chunks of the table were done again after ${kills} kills`);
+  const { status, result, finishedAt } = Transform.parse((await product.call('GET', `/v1/operations/${sent.operationId}`)).body);
   if (result === undefined) return { violations: [...violations, `the transform is ${status}`], redoneChunks, chunks };
+  violations.push(...lateStrikes(sent.strikes, finishedAt));
   const expected = sent.rows - sent.faults.length;
   if (result.rows !== expected || result.rejected !== sent.faults.length)
     violations.push(`${result.rows} rows and ${result.rejected} rejects are said to be, of ${expected} and ${sent.faults.length}`);
@@ -35,8 +37,18 @@ export async function judgeTable(product: Product, sent: TableSent): Promise<Tab
   return { violations, redoneChunks, chunks };
 }
 
+/** A kill after the work was done proves nothing of it. */
+export function lateStrikes(strikes: readonly Strike[], finishedAt: string | undefined): readonly string[] {
+  return strikes.flatMap(({ target, at }, index) =>
+    finishedAt === undefined || at.getTime() < Date.parse(finishedAt)
+      ? []
+      : [`kill ${index + 1} at the table, of ${target}, came after its end`],
+  );
+}
+
 export function rejectViolations(reported: readonly Fault[], faults: readonly Fault[]): readonly string[] {
-  const words = (list: readonly Fault[]): readonly string[] => list.map(({ line, code }) => `${code} in line ${line}`);
+  const words = (list: readonly Fault[]): readonly string[] =>
+    list.map(({ line, column, code }) => `${code} in line ${line}, column ${column ?? 'none'}`);
   const [said, meant] = [words(reported), words(faults)];
   return [
     ...meant.filter((fault) => !said.includes(fault)).map((fault) => `not reported: ${fault}`),

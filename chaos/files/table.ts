@@ -24,6 +24,8 @@ export const REQUEST = {
 export interface Fault {
   /** In which it begins; notes have newlines in them, so that records and lines are not the same. */
   readonly line: number;
+  /** Undefined where it is the record that is wrong, and no column of it. */
+  readonly column?: string | undefined;
   readonly code: string;
 }
 
@@ -40,7 +42,7 @@ export async function writeTable(
     const note = isQuoted ? `"said ""yes"",\nthen left ${random.below(1_000_000)}"` : `plain words ${random.below(1_000_000)}`;
     const amount = `${random.below(100_000)}.${random.below(90) + 10}`;
     const fields = [String(id), `customer ${random.below(5_000)}`, note, amount];
-    if (random.below(FAULT_EVERY) === 0) faults.push({ line, code: spoil(fields, faults.length) });
+    if (random.below(FAULT_EVERY) === 0) faults.push({ line, ...spoil(fields, faults.length) });
     line += isQuoted ? 2 : 1;
     return `${fields.join(',')}\n`;
   };
@@ -55,17 +57,17 @@ export async function writeTable(
   return faults;
 }
 
-/** Makes the record one that does not fit; answers with the code that it must be reported by. */
-function spoil(fields: string[], turn: number): string {
+/** Makes the record one that does not fit; answers with how it must be reported. */
+function spoil(fields: string[], turn: number): Omit<Fault, 'line'> {
   switch (turn % 3) {
     case 0:
       fields[0] = 'no number';
-      return 'wrong_type';
+      return { column: 'id', code: 'wrong_type' };
     case 1:
       fields.push('too much');
-      return 'too_many_columns';
+      return { code: 'too_many_columns' };
     default:
       fields.pop();
-      return 'missing_columns';
+      return { column: 'amount', code: 'missing_columns' };
   }
 }

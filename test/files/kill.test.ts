@@ -71,12 +71,12 @@ describe('kill -9', () => {
       const bytes = randomBytes(8 * MEBIBYTE);
       const id = await uploadByTus(`${product.endpoints['api']}/v1/uploads`, { bytes, key: product.apiKey });
       await holds(async () => assert.ok((await stepsOf(id)).length > 0));
-      const before = product.processes().find(({ name }) => name === 'work')?.pid;
+      const killed = product.processes().find(({ name }) => name === 'work')?.pid;
       product.kill('work');
       const file = await readyFile(id);
       assert.equal(file.sha256, sha256(bytes));
       if ((await stepsOf(id)).some(({ attempt }) => attempt > 1)) return;
-      await holds(async () => assert.notEqual(product.processes().find(({ name }) => name === 'work')?.pid ?? before, before));
+      await holds(async () => assert.notEqual(product.processes().find(({ name }) => name === 'work')?.pid ?? killed, killed));
     }
   });
 });

@@ -33,6 +33,7 @@ after(async () => {
 
 interface Fault {
   readonly line: number;
+  readonly column: string | undefined;
   readonly code: string;
 }
 
@@ -47,7 +48,7 @@ function makeTable(): { readonly csv: string; readonly clean: string; readonly f
     if (index % FAULT_EVERY === FAULT_EVERY - 1) {
       const isShort = faults.length % 2 === 0;
       rows.push(isShort ? `none,${value}\n` : `${index},${value},too much\n`);
-      faults.push({ line, code: isShort ? 'wrong_type' : 'too_many_columns' });
+      faults.push(isShort ? { line, column: 'id', code: 'wrong_type' } : { line, column: undefined, code: 'too_many_columns' });
     } else {
       rows.push(`${index},${value}\n`);
       clean.push(`${index},${value}\n`);
@@ -80,7 +81,7 @@ describe('kill -9 of the worker in a transform', () => {
       .split('\n')
       .map((text) => JSON.parse(text) as Fault);
     assert.deepEqual(
-      rejects.map(({ line, code }) => ({ line, code })),
+      rejects.map(({ line, column, code }) => ({ line, column, code })),
       faults,
     );
     await assertSameRows(await content(result.fileId), clean, ROWS - faults.length);
