@@ -29,6 +29,12 @@ interface Client {
   readonly onAcknowledged: () => void;
 }
 
+/** Of dinars the provider takes multiples of 10 alone. */
+function partOf(amount: number, currency: string): number {
+  const unit = currency === 'KWD' ? 10 : 1;
+  return Math.max(unit, Math.floor(amount / unit) * unit);
+}
+
 interface CrowdClient extends Client {
   /** Somebody of the crowd has an order. */
   readonly onOrder: (id: string) => void;
@@ -42,7 +48,7 @@ export async function liveBuyer(buyer: Buyer, client: Client): Promise<void> {
   if (id === undefined) return;
   const order = await followOrder(buyer, id, client);
   for (const [index, share] of buyer.refunds.entries()) {
-    const amount = share === 1 ? undefined : Math.max(1, Math.floor(order.capturedAmount * share));
+    const amount = share === 1 ? undefined : partOf(order.capturedAmount * share, buyer.currency);
     if (order.capturedAmount > 0) await refund({ buyer, orderId: id, index, amount }, client);
   }
   if (buyer.behaviour === 'refund_fails' && order.capturedAmount > 0) await awaitReturn(id, client);

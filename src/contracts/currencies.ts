@@ -34,14 +34,19 @@ export const CURRENCIES: ReadonlyMap<string, Currency> = new Map(
 /** The largest amount that is taken in one payment: eight digits. */
 export const LARGEST_AMOUNT = 99_999_999;
 
+/** Why not this much of a currency can be taken or given back, whatever it is a part of; undefined when it can. */
+export function fractionProblem(amount: number, currencyCode: string): string | undefined {
+  const multipleOf = CURRENCIES.get(currencyCode)?.multipleOf ?? 1;
+  return amount % multipleOf === 0 ? undefined : `Amounts in ${currencyCode} must be multiples of ${multipleOf}.`;
+}
+
 /** Why this amount can't be charged, for the one who asks for it; undefined when it can. */
 export function amountProblem(amount: number, currencyCode: string): string | undefined {
   const currency = CURRENCIES.get(currencyCode);
   if (currency === undefined) return `${currencyCode} is no currency that payments can be taken in.`;
   if (!Number.isSafeInteger(amount) || amount <= 0) return 'An amount is a whole number of the smallest unit, above 0.';
   if (amount > LARGEST_AMOUNT) return `At most ${LARGEST_AMOUNT} can be taken in one payment.`;
-  if (amount % currency.multipleOf !== 0) return `Amounts in ${currencyCode} must be multiples of ${currency.multipleOf}.`;
-  return undefined;
+  return fractionProblem(amount, currencyCode);
 }
 
 /** `12.50 EUR`, the same on every machine. */

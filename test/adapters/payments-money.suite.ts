@@ -41,6 +41,12 @@ export function refundCases({ both, twinOnly }: Cases): void {
     for (const amount of [0, -1]) await isInvalid(stripe.refunds.create({ payment_intent: id, amount }), { param: 'amount' });
   });
 
+  both('refunds no fractions that the currency does not have', async ({ stripe }) => {
+    const { id } = await pay(stripe, 'pm_card_visa', { amount: 6250, currency: 'kwd' });
+    await isInvalid(stripe.refunds.create({ payment_intent: id, amount: 1995 }), {});
+    assert.equal((await stripe.refunds.create({ payment_intent: id, amount: 1990 })).amount, 1990);
+  });
+
   both('refunds nothing twice', async ({ stripe }) => {
     const { id } = await pay(stripe, 'pm_card_visa');
     await stripe.refunds.create({ payment_intent: id });

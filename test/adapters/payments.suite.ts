@@ -445,6 +445,12 @@ export function confirmCases({ both, twinOnly }: Cases): void {
 }
 
 export function captureCases({ both, twinOnly }: Cases): void {
+  both('captures no fractions that the currency does not have', async ({ stripe }) => {
+    const { id } = await pay(stripe, 'pm_card_visa', { amount: 6250, currency: 'kwd', capture_method: 'manual' });
+    await isInvalid(stripe.paymentIntents.capture(id, { amount_to_capture: 1001 }), {});
+    assert.equal((await stripe.paymentIntents.capture(id, { amount_to_capture: 1000 })).amount_received, 1000);
+  });
+
   both('authorizes first when it is captured by hand', async ({ stripe }) => {
     const intent = await pay(stripe, 'pm_card_visa', { capture_method: 'manual', expand: ['latest_charge'] });
     assert.deepEqual([intent.status, intent.amount_capturable, intent.amount_received], ['requires_capture', 2000, 0]);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { FulfilmentReport } from '../../src/adapters/fulfilment.ts';
 import type { EmailContent } from '../../src/contracts/email.ts';
+import { ORDER_SIGNALS } from '../../src/contracts/pure/checkout.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
 
@@ -60,6 +61,41 @@ describe('reserved money', () => {
     assert.match(text, /Total\s+€19\.90/);
     assert.match(text, /Not charged\s+€9\.90/);
     assert.match(text, /Paid\s+€10\.00/);
+  });
+
+  test('is taken in amounts that the currency has; the provider is not even asked for others', async () => {
+    const { id } = await shop.order(RESERVED, { currency: 'KWD' });
+    await shop.reaches(id, 'authorized');
+    const odd = await verb(id, 'capture', { amount: 1001 });
+    assert.deepEqual([odd.status, odd.body.errors[0].pointer], [400, '/amount']);
+    // By a signal, which nobody answers.
+    const { name, actor, now } = { name: ORDER_SIGNALS.capture, actor: { actor: 'test' }, now: new Date() };
+    const { store } = shop.core().deps;
+    await store.operations.signal({ tenantId: shop.tenant().id, id, name, payload: { amount: 1001 }, actor, now });
+    await eventually(async () => {
+      const timeline = await shop.call('GET', `/v1/operations/${id}/timeline`);
+      return timeline.text.includes('capturePayment');
+    });
+    await verb(id, 'capture', { amount: 1000 });
+    await shop.ends(id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'paid')).capturedAmount, 1000);
+    assert.equal((await verb(id, 'refunds', { amount: 5 })).status, 400);
+  });
+
+  test('that the provider would not give in one amount is taken in another', async () => {
+    const { id } = await shop.order(RESERVED);
+    await shop.reaches(id, 'authorized');
+    const { store } = shop.core().deps;
+    const tenantId = shop.tenant().id;
+    const operation = await store.operations.get(tenantId, id);
+    const run = { tenantId, operationId: id, rootId: id, kind: 'order', attempt: 1, runId: operation?.run_id ?? '', nowMs: Date.now() };
+    const [effect] = await store.effects.claim({ ...run, effects: [{ step: 'capture', digest: 'of an amount that was refused' }] });
+    assert.ok(effect !== undefined && (await store.effects.begin({ tenantId, key: effect.key, fence: effect.fence }, 1)));
+    const refused = { state: 'refused', response: { kind: 'invalid', code: 'invalid' }, operationId: id, nowMs: Date.now() } as const;
+    await store.effects.end({ tenantId, key: effect.key, fence: effect.fence }, refused);
+    await verb(id, 'capture', { amount: 1000 });
+    await shop.ends(id, 'succeeded');
+    assert.equal((await shop.reaches(id, 'paid')).capturedAmount, 1000);
   });
 
   test('is taken by approve', async () => {

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { PaymentIntent, Refund } from '../../adapters/payments.ts';
 import { type OrderView, PAYMENT_MISSING } from '../../contracts/pure/checkout.ts';
+import { fractionProblem } from '../../contracts/currencies.ts';
 import type { RunRef } from '../../contracts/pure/operations.ts';
 import type { OrderRow } from '../../store/checkout/merge.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
@@ -118,12 +119,22 @@ async function confirmPayment(deps: PaymentActivityDeps, { run, paymentTry }: Co
 async function capturePayment(deps: PaymentActivityDeps, { run, amount, actor }: CaptureRequest): Promise<OrderView> {
   const row = await orderOf(deps, run);
   if (row.captured_amount > 0) return known(deps, run, row);
-  if (amount !== undefined && amount > row.authorized_amount) {
-    await noteRefusal(deps.store, { ...stepOf(run), what: 'capture', asked: { actor }, why: 'too_large' });
+  const why = amount === undefined ? undefined : captureFault(row, amount);
+  if (why !== undefined) {
+    await noteRefusal(deps.store, { ...stepOf(run), what: 'capture', asked: { actor }, why });
     return deps.viewOf(row);
   }
-  await changePayment(deps, run, captureChange(deps, row, amount));
+  // What the provider refused for good must not stand in the way of another amount, or of the same one at another time.
+  const refused = (await deps.store.effects.ofRoot(run.tenantId, run.rootId)).filter(
+    ({ step, state }) => state === 'refused' && step.split('-')[0] === 'capture',
+  );
+  await changePayment(deps, run, captureChange(deps, row, { amount, nth: refused.length + 1 }));
   return readPayment(deps, run);
+}
+
+function captureFault(row: OrderRow, amount: number): 'too_large' | 'odd_amount' | undefined {
+  if (amount > row.authorized_amount) return 'too_large';
+  return fractionProblem(amount, row.currency) === undefined ? undefined : 'odd_amount';
 }
 
 async function voidPayment(deps: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
@@ -170,7 +181,7 @@ function changeOf(
     case 'confirm':
       return confirmChange(deps, row, Number(nth));
     case 'capture':
-      return captureChange(deps, row, undefined);
+      return captureChange(deps, row, { amount: undefined, nth: Number(nth ?? 1) });
     case 'void':
       return voidChange(deps, row);
     case 'undo':
@@ -226,10 +237,16 @@ function confirmChange({ payments, returnUrl }: PaymentActivityDeps, row: OrderR
   };
 }
 
-function captureChange({ payments }: PaymentActivityDeps, row: OrderRow, amount: number | undefined): PaymentChange<PaymentIntent> {
+interface CapturePlan {
+  readonly amount: number | undefined;
+  /** From 1; one more after each that the provider refused. */
+  readonly nth: number;
+}
+
+function captureChange({ payments }: PaymentActivityDeps, row: OrderRow, { amount, nth }: CapturePlan): PaymentChange<PaymentIntent> {
   const intentId = intentIdOf(row);
   return {
-    step: 'capture',
+    step: nth === 1 ? 'capture' : `capture-${nth}`,
     terms: [intentId, amount ?? null],
     call: (call) => payments.captureIntent({ ...call, intentId, ...(amount === undefined ? {} : { amount }) }),
     look: () => payments.retrieveIntent(intentId),

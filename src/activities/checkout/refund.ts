@@ -87,8 +87,7 @@ async function askRefund({ store }: RefundActivityDeps, { tenantId, orderId, now
     ...{ tenantId, kind: KINDS.refund, start: {}, actor: { actor }, now, idempotency: { key, digest: `${key}:${amount ?? 'rest'}` } },
     input: { orderId, reason: 'requested_by_customer', ...(amount === undefined ? {} : { amount }) },
   });
-  if (accepted.outcome === 'too_large' || accepted.outcome === 'no_order' || accepted.outcome === 'mismatch')
-    return refuse(store, { tenantId, orderId, asked, now, why: accepted.outcome });
+  if (!('operation' in accepted)) return refuse(store, { tenantId, orderId, asked, now, why: accepted.outcome });
   return { outcome: 'accepted', refundId: accepted.operation.id };
 }
 
@@ -104,6 +103,7 @@ async function requestRefund(deps: RefundActivityDeps, { asked, nowMs }: Request
 const WHY_NOT: Readonly<Record<Refused['why'], string>> = {
   not_understood: 'The refund is not understood: amount is a whole number of the smallest unit, id a short text.',
   too_large: 'Not so much is left of the payment.',
+  odd_amount: 'The currency has no such fractions: Stripe takes multiples of 10 or 100 of some.',
   no_order: 'There is no such order.',
   mismatch: 'Another refund has this id.',
 };
@@ -113,7 +113,7 @@ interface Refused {
   readonly orderId: string;
   readonly asked: unknown;
   readonly now: Date;
-  readonly why: 'not_understood' | 'too_large' | 'no_order' | 'mismatch';
+  readonly why: 'not_understood' | 'too_large' | 'odd_amount' | 'no_order' | 'mismatch';
 }
 
 async function refuse(store: Store, refused: Refused): Promise<RefundAsked> {

@@ -1,4 +1,5 @@
 import { holdsCardNumber } from '../../contracts/checkout/card-numbers.ts';
+import { CURRENCIES } from '../../contracts/currencies.ts';
 import type { OrderInput, RefundInput } from '../../contracts/checkout/orders.ts';
 import type { Quote } from '../../contracts/checkout/quotes.ts';
 import type { StoredCart } from '../../store/checkout/cart-steps.ts';
@@ -54,6 +55,11 @@ export function acceptRefund(ctx: ApiContext): AcceptWork {
       case 'too_large': {
         const { order, leftAmount } = accepted;
         throw new HttpProblem('refund_too_large', `At most ${leftAmount} ${order.currency} in minor units can be given back.`);
+      }
+      case 'odd_amount': {
+        const { currency } = accepted.order;
+        const message = `must be a multiple of ${CURRENCIES.get(currency)?.multipleOf ?? 1} in ${currency}`;
+        throw new HttpProblem('invalid_request', `The amount ${message}.`);
       }
       default:
         return accepted;

@@ -1,4 +1,5 @@
 import { withoutCardNumbers } from '../../contracts/checkout/card-numbers.ts';
+import { CURRENCIES, fractionProblem } from '../../contracts/currencies.ts';
 import { OrderCapture } from '../../contracts/checkout/orders.ts';
 import { KINDS } from '../../contracts/kinds.ts';
 import { Reason } from '../../contracts/operation.ts';
@@ -110,11 +111,17 @@ function captureRoute(ctx: ApiContext): Route {
       const { amount, reason } = request.body;
       if (amount !== undefined && amount > row.authorized_amount) {
         const message = `must be at most the ${row.authorized_amount} that are authorized`;
-        throw new HttpProblem('invalid_request', `/amount ${message}.`, { errors: [{ pointer: '/amount', message }] });
+        throw badAmount(message);
       }
+      if (amount !== undefined && fractionProblem(amount, row.currency) !== undefined)
+        throw badAmount(`must be a multiple of ${CURRENCIES.get(row.currency)?.multipleOf ?? 1} in ${row.currency}`);
       return tell(ctx, { ...request, row, name: ORDER_SIGNALS.capture, payload: amount === undefined ? {} : { amount }, reason });
     },
   });
+}
+
+function badAmount(message: string): HttpProblem {
+  return new HttpProblem('invalid_request', `/amount ${message}.`, { errors: [{ pointer: '/amount', message }] });
 }
 
 /** Paid, and whoever ships has not taken it yet. */

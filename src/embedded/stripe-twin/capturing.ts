@@ -3,6 +3,7 @@ import { ok } from './call.ts';
 import type { Answer, Call } from './call.ts';
 import { book, succeed } from './charging.ts';
 import { impossible, invalid } from './errors.ts';
+import { requireWhole } from './fractions.ts';
 import { mergeMetadata } from './parameters.ts';
 import type { Work } from './work.ts';
 
@@ -31,6 +32,7 @@ export function captureIntent({ work, id, parameters }: Call): Answer {
       param: 'amount_to_capture',
     });
   }
+  if (amount !== undefined) requireWhole(amount, intent.currency, 'amount_to_capture');
   return ok(capture(work, { ...intent, metadata: mergeMetadata(intent.metadata, metadata) }, amount ?? intent.amount_capturable));
 }
 

@@ -4,6 +4,7 @@ import { ok } from './call.ts';
 import type { Answer, Call } from './call.ts';
 import { confirm, readConfirmation } from './confirming.ts';
 import { impossible, invalid, missing } from './errors.ts';
+import { requireWhole } from './fractions.ts';
 import { intentFor, publicView } from './intent-access.ts';
 import { listed } from './lists.ts';
 import { newIntent } from './objects.ts';
@@ -94,8 +95,7 @@ function readAmount(amount: number, currency: string): number {
   if (amount < smallest) throw invalid(`Amount must be at least ${smallest} ${currency}`, { code: 'amount_too_small', param: 'amount' });
   if (amount > LARGEST_AMOUNT)
     throw invalid(`Amount must be no more than ${LARGEST_AMOUNT} ${currency}`, { code: 'amount_too_large', param: 'amount' });
-  const multipleOf = CURRENCIES.get(currency.toUpperCase())?.multipleOf ?? 1;
-  if (amount % multipleOf !== 0) throw invalid(`Invalid amount: must be divisible by ${multipleOf} in ${currency}`, { param: 'amount' });
+  requireWhole(amount, currency, 'amount');
   return amount;
 }
 

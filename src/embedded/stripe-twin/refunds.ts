@@ -2,6 +2,7 @@ import type Stripe from 'stripe';
 import { ok } from './call.ts';
 import type { Answer, Call } from './call.ts';
 import { impossible, invalid, missing } from './errors.ts';
+import { requireWhole } from './fractions.ts';
 import { INSTRUMENTS } from './instruments.ts';
 import { listed } from './lists.ts';
 import { newBalanceTransaction, newRefund } from './objects.ts';
@@ -25,6 +26,7 @@ export function createRefund({ work, parameters }: Call): Answer {
     throw invalid('Invalid positive integer', { code: 'parameter_invalid_integer', param: 'amount' });
   }
   const charge = chargeId === undefined ? chargeOf(work, work.intent(intentId ?? '')) : work.charge(chargeId);
+  if (amount !== undefined) requireWhole(amount, charge.currency, 'amount');
   return ok(refund(work, charge, { amount: refundable(charge, amount), reason, metadata }));
 }
 

@@ -30,7 +30,8 @@ export interface AcceptRefund extends Omit<AcceptRequest, 'joined' | 'retry' | '
 export type RefundAccepted =
   | Accepted
   | { readonly outcome: 'no_order' }
-  | { readonly outcome: 'too_large'; readonly leftAmount: number; readonly order: OrderRow };
+  | { readonly outcome: 'too_large'; readonly leftAmount: number; readonly order: OrderRow }
+  | { readonly outcome: 'odd_amount'; readonly order: OrderRow };
 
 /** Accepting what comes with more than an operation’s row. */
 export function createOrderAcceptance(operations: OperationsStore) {

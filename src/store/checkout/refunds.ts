@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { RefundState } from '../../contracts/checkout/orders.ts';
+import { fractionProblem } from '../../contracts/currencies.ts';
 import { TERMINAL_STATUSES } from '../../contracts/pure/operations.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { PageRequest } from '../operations.ts';
@@ -21,7 +22,9 @@ export interface RefundRequest {
 export type Reserved =
   | { readonly outcome: 'reserved'; readonly refund: RefundRow; readonly order: OrderRow }
   | { readonly outcome: 'too_large'; readonly leftAmount: number; readonly order: OrderRow }
-  | { readonly outcome: 'no_order' };
+  | { readonly outcome: 'no_order' }
+  /** In a fraction that the currency does not have. */
+  | { readonly outcome: 'odd_amount'; readonly order: OrderRow };
 
 /** Why an order needs a person: the work at a refund has ended, and the provider may have been told of it. */
 const REFUND_ABANDONED = 'refund_abandoned';
@@ -103,6 +106,8 @@ export async function reserveRefund(tx: Tx, request: RefundRequest): Promise<Res
   const found = await tx.selectFrom('payment_refund').selectAll().where('id', '=', id).executeTakeFirst();
   const amount = found?.amount ?? request.amount ?? leftAmount;
   if (amount < 1 || amount > leftAmount) return { outcome: 'too_large', leftAmount, order };
+  if (found === undefined && request.amount !== undefined && fractionProblem(amount, order.currency) !== undefined)
+    return { outcome: 'odd_amount', order };
   const refund = await tx
     .insertInto('payment_refund')
     .values({
