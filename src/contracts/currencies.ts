@@ -34,6 +34,17 @@ export const CURRENCIES: ReadonlyMap<string, Currency> = new Map(
 /** The largest amount that is taken in one payment: eight digits. */
 export const LARGEST_AMOUNT = 99_999_999;
 
+/** Stripe's smallest charges, in minor units, of the currencies that have a documented one. */
+const SMALLEST: Readonly<Record<string, number>> = {
+  ...{ AED: 200, AUD: 50, BGN: 100, BRL: 50, CAD: 50, CHF: 50, CZK: 1500, DKK: 250, EUR: 50, GBP: 30, HKD: 400, HUF: 17_500, INR: 50 },
+  ...{ JPY: 50, MXN: 1000, MYR: 200, NOK: 300, NZD: 50, PLN: 200, RON: 200, SEK: 300, SGD: 50, THB: 1000, USD: 50 },
+};
+
+/** The least that can be taken in one payment; 1 where Stripe names none. */
+export function smallestAmount(currencyCode: string): number {
+  return SMALLEST[currencyCode] ?? 1;
+}
+
 /** Why not this much of a currency can be taken or given back, whatever it is a part of; undefined when it can. */
 export function fractionProblem(amount: number, currencyCode: string): string | undefined {
   const multipleOf = CURRENCIES.get(currencyCode)?.multipleOf ?? 1;

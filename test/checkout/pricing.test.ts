@@ -42,7 +42,7 @@ describe('the tax that a price contains', () => {
 describe('a quote', () => {
   test('adds up in every currency that payments can be taken in', () => {
     for (const { code, multipleOf } of CURRENCIES.values()) {
-      const articles = new Map([article('a', 37 * multipleOf), article('b', 1001 * multipleOf, { taxBasisPoints: 700 })]);
+      const articles = new Map([article('a', 370 * multipleOf), article('b', 10_010 * multipleOf, { taxBasisPoints: 700 })]);
       const items = [
         { sku: 'b', quantity: 3 },
         { sku: 'a', quantity: 7 },
@@ -87,6 +87,7 @@ describe('a quote', () => {
     const articles = new Map([
       article('free', 0),
       article('dear', 90_000_000),
+      article('cheap', 24),
       article('gone', 100, { isActive: false }),
       article('elsewhere', undefined),
       article('few', 100, { available: 1 }),
@@ -96,6 +97,8 @@ describe('a quote', () => {
     assert.deepEqual(faultsOf(), [{ code: 'empty' }]);
     assert.deepEqual(faultsOf('free'), [{ code: 'nothing_to_pay' }]);
     assert.deepEqual(faultsOf('dear'), [{ code: 'not_payable' }]);
+    assert.deepEqual(faultsOf('cheap'), [{ code: 'not_payable' }], 'less than Stripe takes');
+    assert.deepEqual(faultsOf('cheap', 3), []);
     assert.deepEqual(faultsOf('gone'), [{ sku: 'gone', code: 'not_for_sale' }]);
     assert.deepEqual(faultsOf('unknown'), [{ sku: 'unknown', code: 'not_for_sale' }]);
     assert.deepEqual(faultsOf('elsewhere'), [{ sku: 'elsewhere', code: 'no_price' }]);

@@ -1,4 +1,4 @@
-import { CURRENCIES, LARGEST_AMOUNT } from '../currencies.ts';
+import { fractionProblem, LARGEST_AMOUNT, smallestAmount } from '../currencies.ts';
 import { type Quote, type QuoteFault, quoteHashOf, type QuoteLine } from './quotes.ts';
 
 const WHOLE = 10_000;
@@ -78,7 +78,8 @@ function shippingOf(shipping: ShippingRate | undefined, goodsAmount: number): nu
 
 function totalFaults(totalAmount: number, currency: string): QuoteFault[] {
   if (totalAmount === 0) return [{ code: 'nothing_to_pay' }];
-  const isPayable = totalAmount <= LARGEST_AMOUNT && totalAmount % (CURRENCIES.get(currency)?.multipleOf ?? 1) === 0;
+  const isPayable =
+    totalAmount >= smallestAmount(currency) && totalAmount <= LARGEST_AMOUNT && fractionProblem(totalAmount, currency) === undefined;
   return isPayable ? [] : [{ code: 'not_payable' }];
 }
 

@@ -27,7 +27,7 @@ export const CHECKOUT_PROBLEMS = {
     status: 409,
     title: 'The cart can not be bought as it is',
     retryable: false,
-    why: 'It is empty or costs nothing, or something in it is not sold, has no price in its currency or is sold out.',
+    why: 'It is empty, costs nothing, or less or more than can be paid at once, or something in it is not sold, has no price in its currency or is sold out.',
     fix: 'Look at `quote.faults`, change the cart, and check out again.',
   },
   order_not_in_state: {

@@ -24,8 +24,8 @@ export const QuoteFault = z
   .meta({
     id: 'QuoteFault',
     description:
-      'Why the cart can not be bought as it is. `no_price`: it is not sold in this currency. `not_payable`: more than can be paid at once, or ' +
-      'in fractions that the currency does not have.',
+      'Why the cart can not be bought as it is. `no_price`: it is not sold in this currency. `not_payable`: less or more than can be paid at ' +
+      'once, or in fractions that the currency does not have.',
   });
 export type QuoteFault = z.infer<typeof QuoteFault>;
 

@@ -1,5 +1,5 @@
 import type Stripe from 'stripe';
-import { CURRENCIES, LARGEST_AMOUNT } from '../../contracts/currencies.ts';
+import { CURRENCIES, LARGEST_AMOUNT, smallestAmount } from '../../contracts/currencies.ts';
 import { ok } from './call.ts';
 import type { Answer, Call } from './call.ts';
 import { confirm, readConfirmation } from './confirming.ts';
@@ -12,8 +12,6 @@ import { mergeMetadata } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 import { takePaymentMethod } from './payment-methods.ts';
 
-/** Stripe's smallest charges, of the currencies that have a documented one; others have none here. */
-const SMALLEST: Readonly<Record<string, number>> = { eur: 50, usd: 50, gbp: 30, chf: 50, jpy: 50, sek: 300, dkk: 250, nok: 300, pln: 200 };
 const CAPTURE_METHODS = ['automatic', 'automatic_async', 'manual'] as const;
 const USAGES = ['off_session', 'on_session'] as const;
 const UPDATABLE: ReadonlySet<string> = new Set(['requires_payment_method', 'requires_confirmation', 'requires_action']);
@@ -91,7 +89,7 @@ function readCurrency(text: string): string {
 
 function readAmount(amount: number, currency: string): number {
   if (amount <= 0) throw invalid('Invalid positive integer', { code: 'parameter_invalid_integer', param: 'amount' });
-  const smallest = SMALLEST[currency] ?? 1;
+  const smallest = smallestAmount(currency.toUpperCase());
   if (amount < smallest) throw invalid(`Amount must be at least ${smallest} ${currency}`, { code: 'amount_too_small', param: 'amount' });
   if (amount > LARGEST_AMOUNT)
     throw invalid(`Amount must be no more than ${LARGEST_AMOUNT} ${currency}`, { code: 'amount_too_large', param: 'amount' });

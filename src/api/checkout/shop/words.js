@@ -25,7 +25,7 @@ export const FAULTS = {
   no_price: 'is not sold in this currency',
   out_of_stock: 'is not there in this number',
   nothing_to_pay: 'There is nothing to pay.',
-  not_payable: 'This is more than can be paid at once.',
+  not_payable: 'This is too little, or too much, to be paid at once.',
 };
 
 /** An element with its properties, attributes and listeners. */
