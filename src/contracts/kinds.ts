@@ -62,6 +62,8 @@ export interface Kind {
   readonly effects?: (input: never, rootId: string) => readonly PlannedEffect[];
   /** Not for end users' tokens: what these may do of it has routes of its own. */
   readonly isStaffOnly?: true;
+  /** Money moves: who starts it must name the request by an `Idempotency-Key`, so that no repetition of it is taken for a second one. */
+  readonly movesMoney?: true;
   /** Ended work is begun anew under its natural key, with other terms, rather than retried. */
   readonly isBegunAnew?: true;
   /** A retry is of the first input: what was put aside for the work when it was accepted is on those terms. */
@@ -106,6 +108,7 @@ export const KINDS = {
     unit: 'orders',
     scopes: { start: 'orders:write', read: 'orders:read' },
     isStaffOnly: true,
+    movesMoney: true,
     isBegunAnew: true,
     example: { cartId: '019ab6a0-7c00-7000-8000-000000000003', quoteHash: 'kX9sV2m0aQ7tB4cE1fG6hw', paymentMethod: 'pm_card_visa' },
     resource: (rootId) => `/v1/orders/${rootId}`,
@@ -129,6 +132,7 @@ export const KINDS = {
     unit: 'refunds',
     scopes: { start: 'orders:write', read: 'orders:read' },
     isStaffOnly: true,
+    movesMoney: true,
     keepsInput: true,
     example: { orderId: '019ab6a0-7c00-7000-8000-000000000001', amount: 500, reason: 'requested_by_customer' },
     signals: {},

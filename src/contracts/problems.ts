@@ -205,6 +205,13 @@ export const PROBLEMS = {
     why: 'Bodies are JSON in UTF-8, without compression.',
     fix: 'Send `Content-Type: application/json`, and no `Content-Encoding`.',
   },
+  idempotency_key_required: {
+    status: 400,
+    title: 'The request needs an Idempotency-Key',
+    retryable: false,
+    why: 'It moves money. Without a key nobody can tell a request that is repeated, since its answer was lost, from a second one.',
+    fix: 'Send `Idempotency-Key` with a value of your own, such as the number of the case; repeat the request with the same one.',
+  },
   idempotency_key_reused: {
     status: 422,
     title: 'The idempotency key was used for something else',

@@ -1,7 +1,17 @@
 import { type Kysely, sql } from 'kysely';
 import type { DispatchBridge } from '../contracts/bridge.ts';
 import type { OperationStatus } from '../contracts/pure/operations.ts';
-import { type AcceptRequest, freshRow, type Joined, type OperationRow, type Plan, planOf, statusOf, subjectOf } from './accepting.ts';
+import {
+  type AcceptRequest,
+  freshRow,
+  type Idempotency,
+  type Joined,
+  type OperationRow,
+  type Plan,
+  planOf,
+  statusOf,
+  subjectOf,
+} from './accepting.ts';
 import type { AuditStore } from './audit.ts';
 import { callFunction, type Tx, withTenant } from './database.ts';
 import type { Database } from './schema.ts';
@@ -90,14 +100,29 @@ export function createOperationsStore({ db, audit, bridge }: Parts) {
     return withTenant(db, tenantId, (tx) => tx.selectFrom('operation').selectAll().where('id', '=', id).executeTakeFirst());
   }
 
+  /** What was accepted for a request with this key before. Undefined: it is the first. */
+  async function replayOf(tenantId: string, idempotency: Idempotency | undefined): Promise<Replay | undefined> {
+    if (idempotency === undefined) return undefined;
+    const used = await withTenant(db, tenantId, (tx) =>
+      tx.selectFrom('idempotency').selectAll().where('tenant_id', '=', tenantId).where('key', '=', idempotency.key).executeTakeFirst(),
+    );
+    if (used === undefined) return undefined;
+    if (used.digest !== idempotency.digest) return { outcome: 'mismatch' };
+    const operation = await get(tenantId, used.object_id);
+    return operation === undefined ? { outcome: 'mismatch' } : { outcome: 'replayed', operation };
+  }
+
   return {
     accept,
     acceptIn,
     get,
+    replayOf,
     latestOf: (tenantId: string, rootId: string) => latestOf(db, tenantId, rootId),
     list: (tenantId: string, filter: OperationFilter, page: PageRequest) => list(db, { tenantId, filter, page }),
   };
 }
+
+export type Replay = { readonly outcome: 'replayed'; readonly operation: OperationRow } | { readonly outcome: 'mismatch' };
 
 export type OperationsStore = ReturnType<typeof createOperationsStore>;
 

@@ -161,7 +161,7 @@ async function retry(parts: Parts, request: RetryRequest): Promise<Retried | und
   const row = await parts.operations.get(tenantId, id);
   if (row === undefined) return undefined;
   const input = request.input ?? row.input;
-  const replay = await findReplay(parts, tenantId, idempotency);
+  const replay = await parts.operations.replayOf(tenantId, idempotency);
   if (replay !== undefined) return replay;
   if (!isTerminal(row)) return { outcome: 'not_terminal' };
   if (row.status === 'succeeded') return { outcome: 'succeeded' };
@@ -187,17 +187,6 @@ async function retry(parts: Parts, request: RetryRequest): Promise<Retried | und
   if (accepted.outcome === 'mismatch') return { outcome: 'mismatch' };
   if (accepted.outcome === 'existing') return { outcome: 'superseded' };
   return { outcome: accepted.outcome, operation: accepted.operation };
-}
-
-async function findReplay(parts: Parts, tenantId: string, idempotency: Idempotency | undefined): Promise<Retried | undefined> {
-  if (idempotency === undefined) return undefined;
-  const used = await withTenant(parts.db, tenantId, (tx) =>
-    tx.selectFrom('idempotency').selectAll().where('tenant_id', '=', tenantId).where('key', '=', idempotency.key).executeTakeFirst(),
-  );
-  if (used === undefined) return undefined;
-  if (used.digest !== idempotency.digest) return { outcome: 'mismatch' };
-  const operation = await parts.operations.get(tenantId, used.object_id);
-  return operation === undefined ? { outcome: 'mismatch' } : { outcome: 'replayed', operation };
 }
 
 async function contradictsDone(

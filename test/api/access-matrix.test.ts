@@ -129,6 +129,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 interface Described {
   readonly operationId: string;
   readonly security: readonly Readonly<Record<string, unknown>>[];
+  readonly parameters?: readonly { readonly name: string; readonly required?: boolean }[];
   readonly requestBody?: {
     readonly content: { readonly 'application/json': { example?: unknown; examples?: Record<string, { value: unknown }> } };
   };
@@ -203,7 +204,8 @@ async function newCart(key: string): Promise<Answer['body']> {
 
 async function newOrder(key: string): Promise<string> {
   const { id, quote } = await newCart(key);
-  return (await api.call('POST', `/v1/carts/${id}/checkout`, { key, body: { quoteHash: quote.quoteHash } })).body.id;
+  const headers = { 'Idempotency-Key': `order-${id}` };
+  return (await api.call('POST', `/v1/carts/${id}/checkout`, { key, headers, body: { quoteHash: quote.quoteHash } })).body.id;
 }
 
 /** Nobody works at what was started, so its end is made here. */
@@ -267,7 +269,7 @@ it('every operation of the document has a row, and every row an operation', () =
   assert.deepEqual(operations.map(({ operationId }) => operationId).toSorted(), Object.keys(ROWS).toSorted());
 });
 
-for (const { operationId, path, method, security, requestBody } of operations) {
+for (const { operationId, path, method, security, parameters = [], requestBody } of operations) {
   const row = ROWS[operationId];
   if (row === undefined) continue;
   const { callers, object } = row;
@@ -275,6 +277,7 @@ for (const { operationId, path, method, security, requestBody } of operations) {
   const assertProblem = (answer: Answer, status: number, code: string): void =>
     // The answer to HEAD has no body to look into.
     method === 'HEAD' ? assert.equal(answer.status, status) : assertWholeProblem(answer, status, code);
+  const isKeyed = parameters.some(({ name, required }) => name === 'Idempotency-Key' && required === true);
   const body = media?.example ?? Object.values(media?.examples ?? {})[0]?.value;
   const ask = (id: string, options: CallOptions) =>
     api.call(
@@ -286,7 +289,11 @@ for (const { operationId, path, method, security, requestBody } of operations) {
       {
         ...(row.speaks === 'bytes' ? { body: 'hello' } : { body }),
         ...options,
-        headers: { ...(row.speaks === undefined ? {} : SPOKEN[row.speaks]), ...options.headers },
+        headers: {
+          ...(isKeyed ? { 'Idempotency-Key': crypto.randomUUID() } : {}),
+          ...(row.speaks === undefined ? {} : SPOKEN[row.speaks]),
+          ...options.headers,
+        },
       },
     );
   const ownId = object === undefined ? '' : (own.get(object) ?? '');

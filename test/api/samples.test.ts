@@ -34,6 +34,11 @@ function sampleOf(kind: { readonly name: string; readonly feature: string }): st
   return [join(SAMPLES, `${kind.name}.json`), join(SAMPLES, kind.feature, `${kind.name}.json`)].find((file) => existsSync(file));
 }
 
+/** Some kinds of work are not begun without. */
+function keyed() {
+  return { 'Idempotency-Key': crypto.randomUUID() };
+}
+
 type Input = Readonly<Record<string, unknown>>;
 
 /** Inputs that name what must exist get something real under these names. */
@@ -44,7 +49,7 @@ const REAL: Readonly<Record<string, (input: Input) => Promise<Input>>> = {
   },
   refund: async (input) => {
     const { id, quote } = await newCart();
-    const { body } = await api.call('POST', `/v1/carts/${id}/checkout`, { key, body: { quoteHash: quote.quoteHash } });
+    const { body } = await api.call('POST', `/v1/carts/${id}/checkout`, { key, headers: keyed(), body: { quoteHash: quote.quoteHash } });
     await api.sql(tenantId, "update checkout_order set captured_amount = total_amount, state = 'paid' where id = $1", [body.id]);
     return { ...input, orderId: body.id };
   },
@@ -66,7 +71,8 @@ describe('samples', () => {
       const file = sampleOf(kind);
       assert.ok(file !== undefined, `samples has no ${kind.name}.json`);
       for (const input of [JSON.parse(readFileSync(file, 'utf8')), kind.example]) {
-        const answer = await api.call('POST', '/v1/operations', { key, body: { kind: kind.name, input: await real(kind.name, input) } });
+        const body = { kind: kind.name, input: await real(kind.name, input) };
+        const answer = await api.call('POST', '/v1/operations', { key, headers: keyed(), body });
         assert.equal(answer.status, 202, answer.text);
       }
     });
@@ -94,7 +100,7 @@ it('every example of the reference that starts work is taken as it stands', asyn
     if (post?.responses['202'] === undefined || path.includes('{')) continue;
     for (const [name, { value }] of Object.entries(post.requestBody?.content['application/json']?.examples ?? {})) {
       const body = path === '/v1/operations' ? { ...value, input: await real(name, inputOf(value)) } : value;
-      const answer = await api.call('POST', path, { key, body });
+      const answer = await api.call('POST', path, { key, headers: keyed(), body });
       assert.equal(answer.status, 202, `${post.operationId} ${name}: ${answer.text}`);
       taken += 1;
     }

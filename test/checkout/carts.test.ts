@@ -180,7 +180,11 @@ describe('bad input', () => {
     assert.deepEqual([subject.status, subject.body.errors[0].pointer], [400, '/ownerSubject']);
     const { cartId, quoteHash } = { cartId: cart.id, quoteHash: cart.quote.quoteHash };
     const begin = (more: object, input: object = {}) =>
-      call('POST', '/v1/operations', { kind: 'order', input: { cartId, quoteHash, ...input }, ...more });
+      api.call('POST', '/v1/operations', {
+        key: tenant.key,
+        headers: { 'Idempotency-Key': crypto.randomUUID() },
+        body: { kind: 'order', input: { cartId, quoteHash, ...input }, ...more },
+      });
     assertProblem(await begin({}, { quoteHash: '4242424242424242' }), 400, 'invalid_request');
     assertProblem(await begin({ metadata: { note: '4242 4242 4242 4242' } }), 400, 'invalid_request');
     assertProblem(await begin({ tags: ['4242424242424242'] }), 400, 'invalid_request');

@@ -60,7 +60,8 @@ describe('a buyer’s token', () => {
   test('sees its own orders, pays them, and does nothing that is the shop’s', async () => {
     const { key } = await shop.api().newToken(shop.tenant().id);
     const cart = await shop.cart({ ownerSubject: 'u_1' });
-    const call = (method: string, path: string, body?: unknown) => shop.api().call(method, path, { key, body });
+    const headers = { 'Idempotency-Key': `order-${cart.id}` };
+    const call = (method: string, path: string, body?: unknown) => shop.api().call(method, path, { key, body, headers });
     const made = await call('POST', `/v1/carts/${cart.id}/checkout`, { quoteHash: cart.quote.quoteHash });
     assert.equal(made.status, 202, made.text);
     const { id } = made.body;

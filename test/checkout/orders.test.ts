@@ -169,6 +169,26 @@ describe('checking out', () => {
     assert.equal(list.data.length, 1);
   });
 
+  test('again by the same Idempotency-Key, after the order was cancelled and a price has changed, is answered as at first', async () => {
+    await shop.product('repriced', 3);
+    const cart = await shop.cart({ items: [{ sku: 'repriced', quantity: 1 }] });
+    const options = {
+      key: shop.tenant().key,
+      body: { quoteHash: cart.quote.quoteHash },
+      headers: { 'Idempotency-Key': `order-${cart.id}` },
+    };
+    const ask = () => shop.api().call('POST', `/v1/carts/${cart.id}/checkout`, options);
+    const first = await ask();
+    await shop.reaches(first.body.id, 'needs_payment_method');
+    await shop.call('POST', `/v1/operations/${first.body.id}/cancel`, {});
+    await shop.ends(first.body.id, 'cancelled');
+    await shop.product('repriced', 3, [{ amount: 2500, currency: 'EUR' }]);
+    const again = await ask();
+    assert.deepEqual([again.status, again.body.id, again.headers.get('idempotency-replayed')], [202, first.body.id, 'true']);
+    const other = { ...options, body: { ...options.body, paymentMethod: 'pm_card_visa' } };
+    assert.equal((await shop.api().call('POST', `/v1/carts/${cart.id}/checkout`, other)).status, 422);
+  });
+
   test('with an old quote is told the new one, and nothing is put aside', async () => {
     await shop.product('dearer', 3);
     const cart = await shop.cart({ items: [{ sku: 'dearer', quantity: 1 }] });

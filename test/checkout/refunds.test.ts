@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import pg from 'pg';
 import { KINDS } from '../../src/contracts/kinds.ts';
+import { assertProblem } from '../api/fixture.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
 
@@ -75,6 +76,24 @@ describe('a refund', () => {
     assert.equal(first.body.id, second.body.id);
     await shop.ends(first.body.id, 'succeeded');
     assert.equal((await shop.reaches(id, 'partially_refunded')).refundedAmount, 100);
+  });
+
+  test('without an Idempotency-Key is not made, however it is asked for', async () => {
+    const id = await paid();
+    const { key } = shop.tenant();
+    const input = { orderId: id, amount: 100 };
+    const made = await refund(id, { amount: 100 });
+    await shop.ends(made.body.id, 'succeeded');
+    for (const [path, body] of [
+      [`/v1/orders/${id}/refunds`, { amount: 100 }],
+      ['/v1/operations', { kind: 'refund', input }],
+      [`/v1/operations/${made.body.id}/retry`, {}],
+    ] as const)
+      assertProblem(await shop.api().call('POST', path, { key, body }), 400, 'idempotency_key_required');
+    const cart = await shop.cart();
+    const order = await shop.api().call('POST', `/v1/carts/${cart.id}/checkout`, { key, body: { quoteHash: cart.quote.quoteHash } });
+    assertProblem(order, 400, 'idempotency_key_required');
+    assert.equal((await shop.call('GET', `/v1/orders/${id}/refunds`)).body.data.length, 1);
   });
 
   test('that the bank takes its time over is pending, then done', async () => {

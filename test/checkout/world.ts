@@ -16,6 +16,8 @@ import { type SmtpScriptServer, startSmtpScript } from '../support/smtp-script.t
 import { type OpenTwin, openTwin } from '../support/stripe-twin.ts';
 
 const TIMEOUT_MS = 150_000;
+/** Here each request has a key of its own. */
+const MOVES_MONEY = /\/(?:checkout|refunds|retry)$/;
 
 export interface ShopOptions {
   /** Whether the provider tells what happens. */
@@ -87,7 +89,10 @@ export function useShop(options: ShopOptions = {}): Shop {
     await mailbox[Symbol.asyncDispose]();
   });
 
-  const call: Shop['call'] = (method, path, body) => api.call(method, path, { key: tenant.key, body });
+  const call: Shop['call'] = (method, path, body) => {
+    const headers = method === 'POST' && MOVES_MONEY.test(path) ? { 'Idempotency-Key': crypto.randomUUID() } : {};
+    return api.call(method, path, { key: tenant.key, body, headers });
+  };
 
   async function product(sku: string, stock = 100, prices: readonly object[] = PRICES): Promise<void> {
     const answer = await call('PUT', `/v1/products/${sku}`, { name: `A ${sku}`, prices, taxPercent: 19, stock });

@@ -20,6 +20,9 @@ export function acceptOrder(ctx: ApiContext): AcceptWork {
     refuseStart(request);
     // Checked against the kind's schema by every route that starts work.
     const input = request.input as OrderInput;
+    // Asked again, it is the order of then, whatever the cart costs by now.
+    const replay = await ctx.store.operations.replayOf(request.tenantId, request.idempotency);
+    if (replay !== undefined) return replay;
     let quote: Quote | undefined;
     for (let round = 0; round < MAX_QUOTES; round += 1) {
       const stored = await ctx.store.carts.get(request.tenantId, input.cartId);

@@ -10,7 +10,7 @@ import { openEventStream, readLastEventId } from '../lib/event-stream.ts';
 import { readTimeCursor, timePage } from '../lib/pages.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import { type Route, type TenantCaller, tenantRoute } from '../lib/route.ts';
-import { answerStarted, startedResponses } from '../lib/start.ts';
+import { answerStarted, requireKey, startedResponses } from '../lib/start.ts';
 import { acceptOrder } from './accepting.ts';
 import { findCart } from './carts.ts';
 import { EXAMPLE_ORDER, findOrder, presentOrder } from './present-order.ts';
@@ -49,10 +49,12 @@ function checkoutRoute(ctx: ApiContext): Route {
     responses: startedResponses('order'),
     problems: ['not_found', 'cart_changed', 'cart_not_sellable', 'cart_closed'],
     idempotent: true,
+    needsKey: true,
     startsWork: true,
     async handler(request) {
       const { auth, body, params, idempotency, now } = request;
       await findCart(ctx, request);
+      requireKey(kind, idempotency);
       const input = { cartId: params.id, ...body };
       const accepted = await acceptOrder(ctx)({
         ...{ tenantId: auth.tenantId, kind, input, start: {}, actor: auth.actor, idempotency, now },

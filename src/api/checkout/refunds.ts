@@ -36,6 +36,7 @@ function refundRoute(ctx: ApiContext): Route {
     responses: startedResponses('refund'),
     problems: ['not_found', 'refund_too_large'],
     idempotent: true,
+    needsKey: true,
     startsWork: true,
     async handler(request) {
       const { id: orderId } = await findOrder(ctx, request);

@@ -120,7 +120,8 @@ function describeSecurity({ access, tokens, tokenInQuery }: Route): Record<strin
 }
 
 function describeHeaders(route: Route): { header?: z.ZodObject } {
-  const header = (description: string, example: string | undefined) => z.string().optional().meta({ description, example });
+  const header = (description: string, example: string | undefined, isNeeded = false) =>
+    (isNeeded ? z.string() : z.string().optional()).meta({ description, example });
   const shape = {
     ...(route.access.kind === 'tenant' ? { 'Nightshift-Tenant': header('For platform keys: the tenant to act for.', 'acme') } : {}),
     ...(route.idempotent === true
@@ -128,6 +129,7 @@ function describeHeaders(route: Route): { header?: z.ZodObject } {
           'Idempotency-Key': header(
             '1 to 255 characters of your own. The same request with the same key is done once, however often it is sent.',
             '"order-4711"',
+            route.needsKey,
           ),
         }
       : {}),
@@ -193,6 +195,7 @@ function problemsOf(route: Route): ProblemCode[] {
     ...(isTenant && route.tokens !== true ? (['key_required'] as const) : []),
     ...(route.access.kind === 'platform' ? (['platform_key_required'] as const) : []),
     ...(route.idempotent === true ? (['idempotency_key_reused'] as const) : []),
+    ...(route.needsKey === true ? (['idempotency_key_required'] as const) : []),
     ...(route.problems ?? []),
     ...(['malformed_url', 'rate_limited', 'internal', 'unavailable'] as const),
   ];

@@ -93,6 +93,8 @@ interface Spec<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType
   readonly problems?: readonly ProblemCode[];
   /** Takes `Idempotency-Key`. */
   readonly idempotent?: boolean;
+  /** Does nothing without one: the handler refuses. */
+  readonly needsKey?: boolean;
   /** Where the body is no JSON: headers that tell, with the query, whether a request is the same as an earlier one. */
   readonly identifyingHeaders?: readonly string[];
   /** Answers with an operation and takes `Prefer: wait`. */

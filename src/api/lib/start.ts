@@ -61,6 +61,7 @@ export function splitStartBody(body: Readonly<Record<string, unknown>>): {
 export async function startOperation(ctx: ApiContext, request: StartRequest): Promise<JsonReply> {
   requireFeature(ctx, request.kind);
   const { auth, kind, idempotency, now } = request;
+  requireKey(kind, idempotency);
   const { start, ownerSubject } = await prepareStart(ctx, request);
   const input = await prepareInput(ctx, kind, request);
   const accept = ctx.accept?.[kind.name] ?? ctx.store.operations.accept;
@@ -128,6 +129,11 @@ export function requireFeature(ctx: Pick<ApiContext, 'features'>, kind: Kind): v
     'feature_off',
     `The kind ${kind.name} belongs to the feature ${kind.feature}, which is switched off on this server.`,
   );
+}
+
+/** @throws {HttpProblem} idempotency_key_required, where money moves and the request has no key by which it can be repeated safely */
+export function requireKey(kind: Kind, idempotency: Idempotency | undefined): void {
+  if (kind.movesMoney === true && idempotency === undefined) throw new HttpProblem('idempotency_key_required');
 }
 
 /** The new start of work that waits. @throws {HttpProblem} when it is too far away, or when the work has expired by then */

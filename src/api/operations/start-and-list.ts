@@ -50,7 +50,7 @@ function startRoute(ctx: ApiContext): Route {
     body: startSchema(ctx.kinds),
     bodyExamples: Object.fromEntries(kinds.map((kind) => [kind.name, { kind: kind.name, input: kind.example, tags: ['welcome'] }])),
     responses: startedResponses('email'),
-    problems: ['feature_off'],
+    problems: ['feature_off', 'idempotency_key_required'],
     idempotent: true,
     startsWork: true,
     async handler(request) {

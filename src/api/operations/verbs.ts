@@ -9,7 +9,16 @@ import { parsePart } from '../lib/parse.ts';
 import { presentOperation } from '../lib/present-operation.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import { type JsonReply, type ResponseSpec, type Route, tenantRoute } from '../lib/route.ts';
-import { answerStarted, checkStartAt, exampleOperation, inputOf, prepareInput, requireFeature, startedResponses } from '../lib/start.ts';
+import {
+  answerStarted,
+  checkStartAt,
+  exampleOperation,
+  inputOf,
+  prepareInput,
+  requireFeature,
+  requireKey,
+  startedResponses,
+} from '../lib/start.ts';
 import { findOperation, scopesFor } from './access.ts';
 
 const TAG = 'Operations';
@@ -103,6 +112,7 @@ function retryRoute(ctx: ApiContext): Route {
       'operation_begun_anew',
       'operation_input_fixed',
       'already_done',
+      'idempotency_key_required',
     ],
     idempotent: true,
     startsWork: true,
@@ -112,6 +122,7 @@ function retryRoute(ctx: ApiContext): Route {
       const kind = ctx.kinds[row.kind];
       if (kind === undefined) throw new HttpProblem('feature_off', `This server does not know the kind ${row.kind}.`);
       requireFeature(ctx, kind);
+      requireKey(kind, idempotency);
       // The parsed input of the schema that the workflow of this kind takes.
       const parsed = body.input === undefined ? undefined : (parsePart(inputOf(kind), body.input, '/input') as Record<string, unknown>);
       const input = parsed === undefined ? undefined : await prepareInput(ctx, kind, { ...request, input: parsed, inputPointer: '/input' });
