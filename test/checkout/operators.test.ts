@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import Stripe from 'stripe';
 import { cartWorkflowId } from '../../src/contracts/pure/ids.ts';
 import { temporalCliPath } from '../../src/embedded/binaries.ts';
+import { placeOf } from '../adapters/payments-account.suite.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
 
@@ -154,6 +156,25 @@ describe('an order’s workflow that an operator', () => {
     await shop.ends(id, 'succeeded');
     const order = await shop.reaches(id, 'paid');
     assert.deepEqual([order.capturedAmount, order.stuck], [1990, undefined]);
+  });
+
+  test('terminates is listed until a person has given the money back at Stripe; then the order ends', async () => {
+    await shop.product('left', 1);
+    const { id } = await shop.order({ paymentMethod: 'pm_card_visa', captureMethod: 'manual' }, { items: [{ sku: 'left', quantity: 1 }] });
+    await shop.reaches(id, 'authorized');
+    await temporal('terminate', '--workflow-id', await workflowOf(id), '--reason', 'a test');
+    await shop.ends(id, 'failed');
+    const listed = async () => {
+      const { body } = await shop.call('GET', '/v1/orders?stuck=true');
+      return body.data.some((row: { id: string }) => row.id === id);
+    };
+    await eventually(listed, WAIT);
+    const row = await shop.core().deps.store.checkout.orders.get(shop.tenant().id, id);
+    const { secretKey, simulatorUrl } = shop.twin().account;
+    await new Stripe(secretKey, placeOf(simulatorUrl)).paymentIntents.cancel(row?.intent_id ?? '');
+    await shop.reaches(id, 'cancelled');
+    assert.equal(await listed(), false);
+    assert.deepEqual(await shop.stock('left'), { stock: 1, available: 1 });
   });
 
   test('resets after it was paid takes no money again, and sends nothing again', async () => {

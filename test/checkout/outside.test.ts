@@ -131,6 +131,7 @@ describe('somebody at the provider’s own page', () => {
     await soon(async () => assert.equal(await shop.balance('customer_receivable'), 0));
     assert.equal(await shop.balance('provider_clearing'), await providerNet());
     assert.equal((await shop.reaches(id, 'paid')).refundedAmount, 0);
+    await soon(async () => assert.equal((await shop.reaches(id, 'paid')).stuck, undefined));
   });
 
   test('takes one in another currency: the buyer is owed that currency, and nothing of the order’s', async () => {
@@ -139,8 +140,16 @@ describe('somebody at the provider’s own page', () => {
     const second = await take({ amount: 700, currency: 'usd', metadata });
     await soon(async () => assert.equal(await shop.balance('customer_receivable', 'USD'), -700));
     assert.equal(await shop.balance('customer_receivable'), 0);
-    assert.notEqual((await shop.call('GET', `/v1/orders/${id}`)).body.stuck, undefined);
+    const third = await take({ amount: 1990, currency: 'eur', metadata });
+    const about = async (): Promise<readonly string[]> => {
+      const { stuck } = await shop.reaches(id, 'paid');
+      return stuck === undefined ? [] : [stuck, ...(stuck.others ?? [])].map((reason) => `${reason.reason} ${reason.about}`);
+    };
+    await soon(async () => assert.deepEqual(await about(), [`second_payment ${second}`, `second_payment ${third}`]));
     await dashboard().refunds.create({ payment_intent: second });
+    await soon(async () => assert.deepEqual(await about(), [`second_payment ${third}`]));
+    await dashboard().refunds.create({ payment_intent: third });
+    await soon(async () => assert.deepEqual(await about(), []));
     await soon(async () => assert.equal(await shop.balance('customer_receivable', 'USD'), 0));
   });
 

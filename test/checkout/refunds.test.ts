@@ -151,6 +151,29 @@ describe('a refund', () => {
     );
   });
 
+  test('that the bank returns is told as that, and the order is not told to be paid once more', async () => {
+    const id = await paid('pm_card_refundFail');
+    await shop.ends((await refund(id)).body.id, 'succeeded', 'failed');
+    await eventually(async () => (await shop.call('GET', `/v1/orders/${id}`)).body.stuck?.reason === 'refund_failed', {
+      timeoutMs: 150_000,
+    });
+    const order = await shop.reaches(id, 'paid');
+    assert.deepEqual([order.refundedAmount, order.stuck?.untilRefunded], [0, 1990]);
+    const tenantId = shop.tenant().id;
+    const told = (await shop.api().sql(tenantId, "select type from event where data->>'orderId' = $1 order by id", [id])).map(
+      ({ type }) => type,
+    );
+    assert.equal(told.filter((type) => type === 'order.paid').length, 1, told.join());
+    assert.ok(told.indexOf('order.refund_failed') > told.indexOf('order.refunded'), told.join());
+    const row = await shop.core().deps.store.checkout.orders.get(tenantId, id);
+    const steps = await shop.api().sql(tenantId, 'select type from stream_event where stream_id = $1 order by seq', [row?.stream_id]);
+    assert.equal(
+      steps.findIndex(({ type }) => type === 'done'),
+      steps.length - 1,
+      'nothing comes after the end',
+    );
+  });
+
   test('of an order that was not paid, or of nobody’s', async () => {
     const { id } = await shop.order();
     assert.equal((await refund(id)).body.code, 'refund_too_large');

@@ -6,7 +6,7 @@ import type { Opened, RunRef } from '../../contracts/pure/operations.ts';
 import { KINDS } from '../../contracts/kinds.ts';
 import type { RefundInput, RefundState } from '../../contracts/checkout/orders.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
-import type { RefundRow } from '../../store/checkout/payments.ts';
+import type { RefundRow } from '../../store/checkout/refund-rows.ts';
 import type { Store } from '../../store/index.ts';
 import { readAsked } from '../lib/asked.ts';
 import { refundChange } from './payment.ts';

@@ -141,12 +141,12 @@ interface Told {
 async function tell(ctx: ApiContext, { auth, now, row, name, payload, reason }: Told): Promise<JsonReply> {
   const { tenantId, actor } = auth;
   const answer = await ctx.store.operations.signal({ tenantId, id: row.id, name, payload, actor, reason, now });
+  if (name === ORDER_SIGNALS.reconcile) await readOthers(ctx, row, now);
   if (answer?.outcome === 'sent') return { status: 202, body: presentOrder(ctx, row) };
   if (name !== ORDER_SIGNALS.reconcile || row.intent_id === null)
     throw new HttpProblem('order_not_in_state', `The order is ${row.state}, and its work has ended or not begun.`);
   // Nobody works at it any more, so it is read like what the provider says happened.
-  const hint = { id: `reconcile:${row.id}:${now.getTime()}`, type: 'reconcile', about: { kind: 'intent', id: row.intent_id } };
-  await ctx.store.system.checkout.receive([hint], now);
+  await ctx.store.system.checkout.receive([readingOf(row.intent_id, now)], now);
   await ctx.store.audit.write({
     tenantId,
     ...actor,
@@ -157,4 +157,20 @@ async function tell(ctx: ApiContext, { auth, now, row, name, payload, reason }: 
   });
   ctx.wakePayments?.();
   return { status: 202, body: presentOrder(ctx, row) };
+}
+
+/** Payments that somebody made elsewhere under the order’s name, for which a person must look. */
+async function readOthers(ctx: ApiContext, { stuck }: OrderRow, now: Date): Promise<void> {
+  if (stuck === null) return;
+  const others = [stuck, ...(stuck.others ?? [])].flatMap(({ about }) => about ?? []);
+  await ctx.store.system.checkout.receive(
+    [...new Set(others)].map((id) => readingOf(id, now)),
+    now,
+  );
+  ctx.wakePayments?.();
+}
+
+/** A payment is read like what the provider says something happened to. */
+function readingOf(intentId: string, now: Date) {
+  return { id: `reconcile:${intentId}:${now.getTime()}`, type: 'reconcile', about: { kind: 'intent', id: intentId } };
 }

@@ -116,7 +116,7 @@ function streamRoute(ctx: ApiContext): Route {
     summary: 'News of an order as they happen',
     description:
       'Server-sent events, as those of operations: `step` tells a new state, a decline or what the buyer has to do; `done` comes when the ' +
-      'order was cancelled, failed or was given back whole. A client that comes back with `Last-Event-ID` misses none.',
+      'order was cancelled, failed or was given back whole, and nothing after it. A client that comes back with `Last-Event-ID` misses none.',
     tag: TAG,
     tokens: true,
     tokenInQuery: true,

@@ -1,6 +1,6 @@
 import type { Order, Refund } from '../../contracts/checkout/orders.ts';
 import type { OrderRow } from '../../store/checkout/merge.ts';
-import type { RefundRow } from '../../store/checkout/payments.ts';
+import type { RefundRow } from '../../store/checkout/refund-rows.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import type { TenantCaller } from '../lib/route.ts';

@@ -82,6 +82,22 @@ const OrderLine = z.object({
 });
 export type OrderLine = z.infer<typeof OrderLine>;
 
+const StuckReason = z.object({
+  reason: z.string(),
+  since: Instant,
+  about: z.string().optional().meta({ description: 'The payment at the provider that it is about, where that is not the order’s own.' }),
+  untilRefunded: z.int().optional().meta({ description: 'It is settled once so much was given back in all.' }),
+});
+export type StuckReason = z.infer<typeof StuckReason>;
+
+const OrderStuck = StuckReason.extend({
+  others: z.array(StuckReason).readonly().optional().meta({ description: 'What came later, oldest first.' }),
+}).meta({
+  id: 'OrderStuck',
+  description: 'A person must look: what had to be undone, could not be. It goes away with its cause; `reconcile` looks at once.',
+});
+export type OrderStuck = z.infer<typeof OrderStuck>;
+
 export const Order = z
   .object({
     id: z.uuid(),
@@ -103,10 +119,7 @@ export const Order = z
     payment: OrderPayment,
     receiptId: z.uuid().optional(),
     fulfilmentReference: z.string().optional(),
-    stuck: z
-      .object({ reason: z.string(), since: Instant })
-      .optional()
-      .meta({ description: 'A person must look: what had to be undone, could not be.' }),
+    stuck: OrderStuck.optional(),
     ownerSubject: z.string().optional(),
   })
   .meta({ id: 'Order' });

@@ -8,7 +8,8 @@ import type { OperationRow, PageRequest } from '../operations.ts';
 import type { Database } from '../schema.ts';
 import { type CartRow, reopenCart } from './cart-steps.ts';
 import { type OrderRow, standingOf, stateOf } from './merge.ts';
-import { insertOrderEvent, lockOrder, setStuck, write } from './payments.ts';
+import { clearStuck, insertOrderEvent, lockOrder, setStuck, write } from './payments.ts';
+import { OPERATION_ENDED, reasonsOf } from './stuck.ts';
 import { holdStock, releaseHold, returnStock, sellStock, wasSold } from './stock.ts';
 
 export interface OrderFilter {
@@ -38,9 +39,6 @@ export interface OrderStep {
 
 /** How much longer pieces are kept than the buyer may take to pay: until the payment was surely taken back. */
 const HOLD_MARGIN_MS = 15 * 60_000; // 15 min
-
-/** Why an order needs a person whose workflow has ended before it. */
-const OPERATION_ENDED = 'operation_ended';
 
 /** Orders of one tenant. Each step of a workflow is one transaction and may be repeated. */
 export function createOrdersStore(db: Kysely<Database>) {
@@ -98,17 +96,13 @@ export function createOrdersStore(db: Kysely<Database>) {
 
     /** Its work goes on after all: an operator began the workflow again, or the payment was found. */
     resumed: (at: OrderStep) =>
-      step(at, (tx, row) =>
-        row.stuck?.reason === OPERATION_ENDED || row.stuck?.reason === PAYMENT_MISSING
-          ? write(tx, row, { changes: { stuck: null }, now: at.now })
-          : Promise.resolve(row),
-      ),
+      step(at, (tx, row) => clearStuck(tx, row, { reasons: [{ reason: OPERATION_ENDED }, { reason: PAYMENT_MISSING }], now: at.now })),
 
     /** Nobody can tell what became of its payment: it stays listed as it is. */
     leave: (at: OrderStep) => step(at, (tx, row) => write(tx, row, { changes: { state: 'unknown' }, now: at.now })),
 
-    unstuck: (at: OrderStep) =>
-      step(at, (tx, row) => (row.stuck === null ? Promise.resolve(row) : write(tx, row, { changes: { stuck: null }, now: at.now }))),
+    /** Its refund is tried anew. */
+    unstuck: (at: OrderStep) => step(at, (tx, row) => clearStuck(tx, row, { reasons: [{ reason: 'refund_failed' }], now: at.now })),
 
     /**
      * Its operation has ended and the order has not. Where nothing was begun at the provider it ends with it; else it is a person’s to look
@@ -122,6 +116,7 @@ export function createOrdersStore(db: Kysely<Database>) {
 
 /** What an order’s workflow needs to know of it. */
 export function viewOf(row: OrderRow): OrderView {
+  const missing = reasonsOf(row).find(({ reason }) => reason === PAYMENT_MISSING);
   return {
     state: row.state,
     intentStatus: row.intent_status,
@@ -133,7 +128,7 @@ export function viewOf(row: OrderRow): OrderView {
     confirmedTry: row.confirmed_try,
     payUntilMs: row.pay_until.getTime(),
     captureBeforeMs: row.capture_before?.getTime() ?? null,
-    ...(row.stuck?.reason === PAYMENT_MISSING ? { missingSinceMs: Date.parse(row.stuck.since) } : {}),
+    ...(missing === undefined ? {} : { missingSinceMs: Date.parse(missing.since) }),
   };
 }
 
@@ -198,7 +193,8 @@ async function endOrder(tx: Tx, row: OrderRow, { state, code, now }: Ending & { 
   await reopenCart(tx, cart);
   await insertOrderEvent(tx, row, { type: 'order.ended', data: { outcome: state, code }, now });
   const changes = row.state === 'refunded' ? {} : { state, next_action: null };
-  return write(tx, row, { changes: { ...changes, ended_at: now }, now });
+  const next = await write(tx, row, { changes: { ...changes, ended_at: now }, now });
+  return clearStuck(tx, next, { reasons: [{ reason: OPERATION_ENDED }], now });
 }
 
 async function settleAbandoned(tx: Tx, row: OrderRow, now: Date): Promise<'ended' | 'stuck'> {
@@ -209,7 +205,8 @@ async function settleAbandoned(tx: Tx, row: OrderRow, now: Date): Promise<'ended
     .where('state', 'in', ['sending', 'done', 'unknown'])
     .limit(1)
     .executeTakeFirst();
-  const isSafe = begun === undefined || (row.intent_status === 'cancelled' && row.captured_amount === 0);
+  const isBack = row.captured_amount > 0 && row.captured_amount <= row.refunded_amount;
+  const isSafe = begun === undefined || isBack || (row.intent_status === 'cancelled' && row.captured_amount === 0);
   if (isSafe) await endOrder(tx, row, { state: 'cancelled', code: 'operation_ended', now });
   else await setStuck(tx, row, { reason: OPERATION_ENDED, now });
   return isSafe ? 'ended' : 'stuck';

@@ -1,18 +1,18 @@
-import { type Kysely, type Selectable, sql } from 'kysely';
-import { uuidv7 } from 'uuidv7';
+import { type Kysely, sql } from 'kysely';
 import type { PaymentIntent, Refund } from '../../adapters/payments.ts';
 import type { DispatchBridge } from '../../contracts/bridge.ts';
-import type { OrderState, RefundState } from '../../contracts/checkout/orders.ts';
-import { ORDER_SIGNALS, refundOfKey } from '../../contracts/pure/checkout.ts';
+import type { OrderState, StuckReason } from '../../contracts/checkout/orders.ts';
+import { ORDER_SIGNALS, PAYMENT_MISSING } from '../../contracts/pure/checkout.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { Database } from '../schema.ts';
 import { insertMessage } from '../messages.ts';
 import { insertEvent } from '../new-event.ts';
 import { post, postingsOfIntent, postingsOfOther, postingsOfRefund } from './ledger.ts';
 import { withdrawMails } from './cart-mails.ts';
+import { giveUpAbandoned } from './given-up.ts';
 import { type IntentRead, mergeIntent, type OrderRow, standingOf, stateOf } from './merge.ts';
-
-export type RefundRow = Selectable<Database['payment_refund']>;
+import { type RefundReading, upsertRefund } from './refund-rows.ts';
+import { hasReason, isReason, PAYMENT_MISMATCH, reasonsOf, REFUND_ABANDONED, SECOND_PAYMENT, stillStuck, stuckOf } from './stuck.ts';
 
 export interface Reading extends IntentRead {
   readonly tenantId: string;
@@ -20,10 +20,6 @@ export interface Reading extends IntentRead {
   readonly now: Date;
   /** Whether the order’s workflow is told when something has changed; it need not be when it is the one that reads. */
   readonly tellsWorkflow: boolean;
-}
-
-export interface RefundReading extends Pick<Reading, 'tenantId' | 'orderId' | 'now'> {
-  readonly refund: Refund;
 }
 
 export interface OtherReading extends Pick<Reading, 'tenantId' | 'orderId' | 'now' | 'intent'> {
@@ -56,12 +52,14 @@ export function createPaymentsStore({ db, bridge }: Parts) {
     const merged = await withTenant(db, tenantId, async (tx) => {
       const row = await lockOrder(tx, orderId);
       if (row === undefined) return undefined;
-      if (!isOf(row, intent)) return setStuck(tx, row, { reason: 'payment_mismatch', now });
       // What else there is under this order’s name never takes the place of its payment.
       if (row.intent_id !== null && row.intent_id !== intent.id) return row;
+      if (!isOf(row, intent)) return setStuck(tx, row, { reason: PAYMENT_MISMATCH, about: intent.id, now });
       const changes = mergeIntent(row, reading);
       await post(tx, row, { postings: postingsOfIntent(row, intent), now });
-      const next = await write(tx, row, { changes, now });
+      const wasMissing = { reason: PAYMENT_MISSING };
+      const wasOther = { reason: PAYMENT_MISMATCH, about: intent.id };
+      const next = await clearStuck(tx, await write(tx, row, { changes, now }), { reasons: [wasMissing, wasOther], now });
       if (reading.tellsWorkflow && differs(row, next)) isTold = await tellWorkflow(tx, next, now);
       // Money that came after the order had ended is for a person to look at.
       const isLate = row.captured_amount === 0 && next.captured_amount > 0 && (row.state === 'failed' || row.state === 'cancelled');
@@ -84,44 +82,68 @@ export function createPaymentsStore({ db, bridge }: Parts) {
         postings: postingsOfRefund(row, { id: refundRow.id, amount: refund.money.amount, balance, failureBalance, hasFailed }),
         now,
       });
-      const next = await countRefunds(tx, row, now);
+      const counted = await countRefunds(tx, row, now);
+      const next = hasReason(counted, REFUND_ABANDONED) ? await settleReserved(tx, counted, now) : counted;
+      if (next.refunded_amount >= row.refunded_amount) return next;
       // Taken back by the bank, days later perhaps: the buyer has no money, and nobody works at it any more.
-      return next.refunded_amount < row.refunded_amount ? setStuck(tx, next, { reason: 'refund_failed', now }) : next;
+      return setStuck(tx, next, { reason: 'refund_failed', untilRefunded: row.refunded_amount, now });
     });
   }
 
-  /**
-   * A second payment of an order, which we never make: somebody took money elsewhere under its name. What it moved is booked, as owed to the
-   * buyer until it is given back, and a person must look.
-   */
-  async function applyOther({ tenantId, orderId, intent, refunds, now }: OtherReading): Promise<OrderRow | undefined> {
-    return withTenant(db, tenantId, async (tx) => {
-      const row = await lockOrder(tx, orderId);
-      if (row === undefined || row.intent_id === intent.id) return row;
-      await post(tx, row, { postings: postingsOfOther(intent, refunds), now });
-      const isMoney = intent.receivedAmount > 0 || intent.capturableAmount > 0;
-      return isMoney ? setStuck(tx, row, { reason: 'second_payment', now }) : row;
-    });
-  }
+  return { takeTicket, applyIntent, applyRefund, applyOther: (reading: OtherReading) => applyOther(db, reading) };
+}
 
-  return { takeTicket, applyIntent, applyOther, applyRefund };
+/**
+ * A second payment of an order, which we never make: somebody took money elsewhere under its name. What it moved is booked, as owed to the
+ * buyer until it is given back, and a person must look.
+ */
+async function applyOther(db: Kysely<Database>, { tenantId, orderId, intent, refunds, now }: OtherReading): Promise<OrderRow | undefined> {
+  return withTenant(db, tenantId, async (tx) => {
+    const row = await lockOrder(tx, orderId);
+    if (row === undefined || row.intent_id === intent.id) return row;
+    await post(tx, row, { postings: postingsOfOther(intent, refunds), now });
+    const about = intent.id;
+    const isMoney = intent.receivedAmount > (intent.charge?.refundedAmount ?? 0) || intent.capturableAmount > 0;
+    if (isMoney) return setStuck(tx, row, { reason: SECOND_PAYMENT, about, now });
+    return clearStuck(tx, row, { reasons: [SECOND_PAYMENT, PAYMENT_MISMATCH].map((reason) => ({ reason, about })), now });
+  });
 }
 
 export function lockOrder(tx: Tx, orderId: string): Promise<OrderRow | undefined> {
   return tx.selectFrom('checkout_order').selectAll().where('id', '=', orderId).forUpdate().executeTakeFirst();
 }
 
-/** Marks an order for a person to look at; the first reason stays. */
-export async function setStuck(tx: Tx, row: OrderRow, { reason, now }: { readonly reason: string; readonly now: Date }): Promise<OrderRow> {
-  if (row.stuck !== null) return row;
-  const stuck = { reason, since: now.toISOString() };
-  await tx
-    .updateTable('checkout_order')
-    .set({ stuck: JSON.stringify(stuck), updated_at: now })
-    .where('id', '=', row.id)
-    .execute();
-  await insertOrderEvent(tx, row, { type: 'order.stuck', data: { reason }, now });
-  return { ...row, stuck };
+/** Marks an order for a person to look at. What was a reason before stays one, and comes first. */
+export async function setStuck(
+  tx: Tx,
+  row: OrderRow,
+  { now, ...why }: Omit<StuckReason, 'since'> & { readonly now: Date },
+): Promise<OrderRow> {
+  const known = reasonsOf(row);
+  if (known.some((one) => isReason(one, why))) return row;
+  const stuck = stuckOf([...known, { ...why, since: now.toISOString() }]);
+  const next = await write(tx, row, { changes: { stuck }, now });
+  await insertOrderEvent(tx, next, { type: 'order.stuck', data: { reason: why.reason }, now });
+  return next;
+}
+
+interface Cleared {
+  readonly reasons: readonly Pick<StuckReason, 'reason' | 'about'>[];
+  readonly now: Date;
+}
+
+/** Takes reasons back whose cause is gone; others stay. */
+export function clearStuck(tx: Tx, row: OrderRow, { reasons, now }: Cleared): Promise<OrderRow> {
+  const known = reasonsOf(row);
+  const left = known.filter((one) => !reasons.some((gone) => isReason(one, gone)));
+  return write(tx, row, { changes: left.length === known.length ? {} : { stuck: stuckOf(left) }, now });
+}
+
+/** Gives up what no work waits for any more, and says whether all of it is settled. */
+export async function settleReserved(tx: Tx, row: OrderRow, now: Date): Promise<OrderRow> {
+  const isOpen = (await giveUpAbandoned(tx, row.id, now)) > 0;
+  const reason = REFUND_ABANDONED;
+  return isOpen ? setStuck(tx, row, { reason, now }) : clearStuck(tx, row, { reasons: [{ reason }], now });
 }
 
 export interface Changed {
@@ -131,9 +153,10 @@ export interface Changed {
 
 /** Writes an order’s row; what its buyer sees goes to the stream, what others should know becomes an event, all at once. */
 export async function write(tx: Tx, row: OrderRow, { changes, now }: Changed): Promise<OrderRow> {
-  if (isSame(row, changes)) return row;
-  const { next_action, decline, stuck, ...rest } = changes;
-  const next: OrderRow = { ...row, ...changes, updated_at: now };
+  const stuck = stillStuck({ ...row, ...changes });
+  if (isSame(row, { ...changes, stuck })) return row;
+  const { next_action, decline, stuck: _asked, ...rest } = changes;
+  const next: OrderRow = { ...row, ...changes, stuck, updated_at: now };
   const json = (value: object | null | undefined): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
   await tx
     .updateTable('checkout_order')
@@ -141,13 +164,16 @@ export async function write(tx: Tx, row: OrderRow, { changes, now }: Changed): P
       ...rest,
       ...(next_action === undefined ? {} : { next_action: json(next_action) }),
       ...(decline === undefined ? {} : { decline: json(decline) }),
-      ...(stuck === undefined ? {} : { stuck: json(stuck) }),
+      stuck: json(stuck),
       updated_at: now,
     })
     .where('id', '=', row.id)
     .execute();
   if (isSeen(row, next)) await appendStep(tx, next, now);
-  if (row.state !== next.state) {
+  if (next.refunded_amount < row.refunded_amount) {
+    // Not its state of before once more: whoever ships upon `order.paid` would ship twice.
+    await insertOrderEvent(tx, next, { type: 'order.refund_failed', data: { refundedAmount: next.refunded_amount }, now });
+  } else if (row.state !== next.state) {
     await insertOrderEvent(tx, next, { type: `order.${next.state}`, data: {}, now });
     // What a mail asks the buyer to do may be done.
     await withdrawMails(tx, { tenantId: row.tenant_id, cartId: row.cart_id, now });
@@ -172,9 +198,9 @@ async function appendStep(tx: Tx, row: OrderRow, now: Date): Promise<void> {
     ...(row.decline === null ? {} : { declined: { code: row.decline.code, message: row.decline.text } }),
   };
   const type = ENDS.has(row.state) ? 'done' : 'step';
-  await sql`select append_stream_event(${row.tenant_id}, ${row.stream_id}::uuid, ${type}, ${JSON.stringify(data)}::jsonb, ${now}::timestamptz)`.execute(
-    tx,
-  );
+  // Nobody reads on behind the end: what comes after it is told by events, and shown by the order.
+  await sql`select append_stream_event(${row.tenant_id}, ${row.stream_id}::uuid, ${type}, ${JSON.stringify(data)}::jsonb, ${now}::timestamptz)
+    from stream where id = ${row.stream_id}::uuid and not ended`.execute(tx);
 }
 
 export interface OrderEvent {
@@ -198,7 +224,7 @@ export async function countRefunds(tx: Tx, row: OrderRow, now: Date): Promise<Or
     .where('state', '=', 'succeeded')
     .executeTakeFirstOrThrow();
   const refunded = Number(sum ?? 0);
-  if (refunded === row.refunded_amount) return row;
+  if (refunded === row.refunded_amount) return write(tx, row, { changes: {}, now });
   const state = stateOf({ ...standingOf(row), refunded });
   return write(tx, row, { changes: { refunded_amount: refunded, state }, now });
 }
@@ -224,63 +250,4 @@ async function tellWorkflow(tx: Tx, order: OrderRow, now: Date): Promise<boolean
   if (row === undefined || row.run_id === null || !['running', 'waiting', 'cancelling'].includes(row.status)) return false;
   await insertMessage({ tx, row }, { verb: 'signal', name: ORDER_SIGNALS.paymentChanged, payload: { actor: 'provider' }, now });
   return true;
-}
-
-async function upsertRefund(tx: Tx, { refund, orderId, tenantId, now }: RefundReading): Promise<RefundRow> {
-  const ours = refundOfKey(refund.key, orderId);
-  const found = await rowOf(tx, { refund, orderId, refundId: ours.cause === 'asked' ? ours.refundId : undefined });
-  const state = refundStateOf(refund);
-  const failure_reason = refund.failureReason ?? null;
-  if (found === undefined) {
-    return tx
-      .insertInto('payment_refund')
-      .values({
-        id: uuidv7(),
-        tenant_id: tenantId,
-        order_id: orderId,
-        provider_id: refund.id,
-        amount: refund.money.amount,
-        state,
-        // What was asked for here has had its row since then, so the key is a copy.
-        cause: ours.cause === 'asked' ? 'outside' : ours.cause,
-        reason: null,
-        failure_reason,
-        created_at: now,
-        updated_at: now,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow();
-  }
-  // What has failed at the provider stays so: it takes a success back, never a failure.
-  const hasFailed = found.provider_id !== null && (found.state === 'failed' || found.state === 'cancelled');
-  const next = hasFailed ? found.state : later(found.state, state);
-  return tx
-    .updateTable('payment_refund')
-    .set({ provider_id: refund.id, state: next, failure_reason: failure_reason ?? found.failure_reason, updated_at: now })
-    .where('id', '=', found.id)
-    .returningAll()
-    .executeTakeFirstOrThrow();
-}
-
-interface RefundNamed {
-  readonly refund: Refund;
-  readonly orderId: string;
-  /** As its key says, which anybody may have written. */
-  readonly refundId: string | undefined;
-}
-
-/** The row that is for it already, or the one of this order that waits for what was asked. */
-async function rowOf(tx: Tx, { refund, orderId, refundId }: RefundNamed): Promise<RefundRow | undefined> {
-  const rows = tx.selectFrom('payment_refund').selectAll().forUpdate();
-  const known = await rows.where('provider_id', '=', refund.id).executeTakeFirst();
-  if (known !== undefined || refundId === undefined) return known;
-  return rows.where('id', '=', refundId).where('order_id', '=', orderId).where('provider_id', 'is', null).executeTakeFirst();
-}
-
-function refundStateOf({ status }: Refund): RefundState {
-  return status === 'other' ? 'unknown' : status;
-}
-
-function later(known: RefundState, read: RefundState): RefundState {
-  return known === 'succeeded' && read === 'pending' ? known : read;
 }

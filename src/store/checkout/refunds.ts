@@ -1,12 +1,14 @@
 import { type Kysely, sql } from 'kysely';
 import type { RefundState } from '../../contracts/checkout/orders.ts';
 import { fractionProblem } from '../../contracts/currencies.ts';
-import { TERMINAL_STATUSES } from '../../contracts/pure/operations.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { PageRequest } from '../operations.ts';
 import type { Database } from '../schema.ts';
 import type { OrderRow } from './merge.ts';
-import { lockOrder, type RefundRow, setStuck, write } from './payments.ts';
+import { giveUpAbandoned } from './given-up.ts';
+import { lockOrder, settleReserved } from './payments.ts';
+import type { RefundRow } from './refund-rows.ts';
+import { hasReason, REFUND_ABANDONED } from './stuck.ts';
 
 export interface RefundRequest {
   readonly tenantId: string;
@@ -25,9 +27,6 @@ export type Reserved =
   | { readonly outcome: 'no_order' }
   /** In a fraction that the currency does not have. */
   | { readonly outcome: 'odd_amount'; readonly order: OrderRow };
-
-/** Why an order needs a person: the work at a refund has ended, and the provider may have been told of it. */
-const REFUND_ABANDONED = 'refund_abandoned';
 
 /** Refunds of one tenant. What has been asked for counts against what is left until it has failed. */
 export function createRefundsStore(db: Kysely<Database>) {
@@ -51,14 +50,17 @@ export function createRefundsStore(db: Kysely<Database>) {
     id: string,
     ending: { readonly state: RefundState; readonly failureReason?: string; readonly now: Date },
   ) {
-    await withTenant(db, tenantId, (tx) =>
-      tx
+    await withTenant(db, tenantId, async (tx) => {
+      const refund = await tx.selectFrom('payment_refund').select('order_id').where('id', '=', id).executeTakeFirst();
+      const order = refund === undefined ? undefined : await lockOrder(tx, refund.order_id);
+      await tx
         .updateTable('payment_refund')
         .set({ state: ending.state, failure_reason: ending.failureReason ?? null, updated_at: ending.now })
         .where('id', '=', id)
         .where('provider_id', 'is', null)
-        .execute(),
-    );
+        .execute();
+      if (order !== undefined && hasReason(order, REFUND_ABANDONED)) await settleReserved(tx, order, ending.now);
+    });
   }
 
   /**
@@ -73,10 +75,8 @@ export function createRefundsStore(db: Kysely<Database>) {
     return withTenant(db, tenantId, async (tx) => {
       const row = await lockOrder(tx, orderId);
       if (row === undefined) return 'settled';
-      const isStuck = (await giveUpAbandoned(tx, orderId, now)) > 0;
-      if (isStuck) await setStuck(tx, row, { reason: REFUND_ABANDONED, now });
-      else if (row.stuck?.reason === REFUND_ABANDONED) await write(tx, row, { changes: { stuck: null }, now });
-      return isStuck ? 'stuck' : 'settled';
+      const next = await settleReserved(tx, row, now);
+      return hasReason(next, REFUND_ABANDONED) ? 'stuck' : 'settled';
     });
   }
 
@@ -138,30 +138,4 @@ export async function reserveRefund(tx: Tx, request: RefundRequest): Promise<Res
     .returningAll()
     .executeTakeFirstOrThrow();
   return { outcome: 'reserved', refund, order };
-}
-
-/** How many are left whose work has ended, and of which the provider may have been told. */
-async function giveUpAbandoned(tx: Tx, orderId: string, now: Date): Promise<number> {
-  const abandoned = await tx
-    .selectFrom('payment_refund as r')
-    .select((e) => [
-      'r.id',
-      e
-        .exists(e.selectFrom('effect').select('key').whereRef('root_id', '=', 'r.id').where('state', 'in', ['sending', 'done', 'unknown']))
-        .as('isBegun'),
-    ])
-    .where('r.order_id', '=', orderId)
-    .where('r.provider_id', 'is', null)
-    .where('r.state', '=', 'pending')
-    .where((e) =>
-      e.not(
-        e.exists(
-          e.selectFrom('operation').select('operation.id').whereRef('root_id', '=', 'r.id').where('status', 'not in', TERMINAL_STATUSES),
-        ),
-      ),
-    )
-    .execute();
-  const ids = abandoned.filter(({ isBegun }) => !isBegun).map(({ id }) => id);
-  if (ids.length > 0) await tx.updateTable('payment_refund').set({ state: 'cancelled', updated_at: now }).where('id', 'in', ids).execute();
-  return abandoned.length - ids.length;
 }

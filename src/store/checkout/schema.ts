@@ -1,5 +1,5 @@
 import type { ColumnType } from 'kysely';
-import type { OrderLine, OrderState, RefundState } from '../../contracts/checkout/orders.ts';
+import type { OrderLine, OrderState, OrderStuck, RefundState } from '../../contracts/checkout/orders.ts';
 
 type Json<T> = ColumnType<T, string, string>;
 type NullableJson<T> = ColumnType<T | null, string | null | undefined, string | null>;
@@ -137,7 +137,7 @@ interface CheckoutOrderTable {
   capture_before: Date | null;
   fulfilment_reference: string | null;
   receipt_id: string | null;
-  stuck: NullableJson<{ readonly reason: string; readonly since: string }>;
+  stuck: NullableJson<OrderStuck>;
   ended_at: Date | null;
   created_at: Date;
   updated_at: Date;

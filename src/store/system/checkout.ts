@@ -239,7 +239,17 @@ async function openOrders(db: Kysely<Database>, { before, after, limit }: OpenOr
     .execute();
 }
 
-/** Cancelled before their workflow began, or terminated by an operator’s tool. */
+/** Whether an order `o` is not listed for this reason. */
+function isNotStuck(reason: string) {
+  const [first, other] = [JSON.stringify({ reason }), JSON.stringify({ others: [{ reason }] })];
+  return sql<boolean>`(o.stuck is null or not (o.stuck @> ${first}::jsonb or o.stuck @> ${other}::jsonb))`;
+}
+
+/** Whether nothing of the buyer’s money is left with an order `o`, whoever gave it back. */
+const isAllBack = sql<boolean>`(o.captured_amount = 0 and o.intent_status = 'cancelled')
+  or (o.captured_amount > 0 and o.captured_amount <= o.refunded_amount)`;
+
+/** Cancelled before their workflow began, or terminated by an operator’s tool; those that wait for a person once that has given all back. */
 async function abandonedOrders(db: Kysely<Database>, limit: number): Promise<OpenOrder[]> {
   return db
     .selectFrom('checkout_order as o')
@@ -247,7 +257,7 @@ async function abandonedOrders(db: Kysely<Database>, limit: number): Promise<Ope
     .select(['o.tenant_id as tenantId', 'o.id as orderId'])
     .where('p.status', 'in', ['failed', 'cancelled', 'expired', 'unknown'])
     .where('o.ended_at', 'is', null)
-    .where('o.stuck', 'is', null)
+    .where((e) => e.or([isNotStuck('operation_ended'), isAllBack]))
     .orderBy('o.updated_at')
     .limit(limit)
     .execute();
@@ -261,7 +271,7 @@ async function abandonedRefunds(db: Kysely<Database>, limit: number): Promise<Op
     .select(['r.tenant_id as tenantId', 'r.order_id as orderId'])
     .where('r.provider_id', 'is', null)
     .where('r.state', '=', 'pending')
-    .where('o.stuck', 'is', null)
+    .where(isNotStuck('refund_abandoned'))
     .where((e) =>
       e.not(
         e.exists(
