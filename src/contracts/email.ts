@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { withoutCardNumbers } from './card-numbers.ts';
 import { NewAttachments, type StoredAttachment } from './email-attachments.ts';
 import type { PlannedEffect } from './kinds.ts';
 import { Instant } from './operation.ts';
@@ -187,7 +188,7 @@ export const Email = z
 export type Email = z.infer<typeof Email>;
 
 /** Signal: don't wait for the next try of recipients whom the server put off; try now. */
-export const RetryNow = z.strictObject({ reason: z.string().max(500).optional() });
+export const RetryNow = z.strictObject({ reason: withoutCardNumbers(z.string().max(500)).optional() });
 
 export const EmailResult = z.object({
   messageId: z.string(),

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { refuseCardNumbers } from './checkout/card-numbers.ts';
+import { refuseCardNumbers } from './card-numbers.ts';
 import { OrderInput, OrderResult, OrderCapture, RefundInput, RefundResult } from './checkout/orders.ts';
 import * as email from './email.ts';
 import * as processing from './files/processing.ts';

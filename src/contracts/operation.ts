@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { withoutCardNumbers } from './card-numbers.ts';
 import { NotifyTargets } from './notify.ts';
 import { Subject } from './subject.ts';
 import { OPEN_STATUSES, TERMINAL_STATUSES } from './pure/operations.ts';
@@ -105,4 +106,4 @@ export const TimelineEntry = z
   .meta({ id: 'TimelineEntry' });
 
 /** Body of the verbs that a person or program asks of an operation. */
-export const Reason = z.strictObject({ reason: z.string().max(500).optional() }).meta({ id: 'Reason' });
+export const Reason = z.strictObject({ reason: withoutCardNumbers(z.string().max(500)).optional() }).meta({ id: 'Reason' });

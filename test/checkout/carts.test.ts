@@ -185,6 +185,14 @@ describe('bad input', () => {
         headers: { 'Idempotency-Key': crypto.randomUUID() },
         body: { kind: 'order', input: { cartId, quoteHash, ...input }, ...more },
       });
+    for (const [method, path] of [
+      ['PUT', '/v1/products/4242424242424242'],
+      ['PUT', `/v1/carts/${cart.id}/items/4242-4242-4242-4242`],
+    ] as const) {
+      const answer = await call(method, path, method === 'PUT' && path.includes('products') ? GEAR : { quantity: 1 });
+      assert.ok(answer.status === 400 || answer.status === 404, answer.text);
+      assert.doesNotMatch(answer.text, /4242/);
+    }
     assertProblem(await begin({}, { quoteHash: '4242424242424242' }), 400, 'invalid_request');
     assertProblem(await begin({ metadata: { note: '4242 4242 4242 4242' } }), 400, 'invalid_request');
     assertProblem(await begin({ tags: ['4242424242424242'] }), 400, 'invalid_request');

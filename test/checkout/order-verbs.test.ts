@@ -48,6 +48,21 @@ describe('reserved money', () => {
     assert.match(String(rows[0]?.['actor']), /^key:/);
   });
 
+  test('is not touched for a reason that holds a card number, by whatever route it is given', async () => {
+    const { id } = await shop.order(RESERVED);
+    await shop.reaches(id, 'authorized');
+    const reason = 'card 4242 4242 4242 4242 12/27';
+    for (const path of [
+      `orders/${id}/void`,
+      `orders/${id}/capture`,
+      ...['signals/void', 'cancel', 'pause'].map((name) => `operations/${id}/${name}`),
+    ]) {
+      const answer = await shop.call('POST', `/v1/${path}`, { reason });
+      assert.deepEqual([answer.status, answer.body.errors?.[0].pointer], [400, '/reason'], path);
+    }
+    assert.equal((await shop.reaches(id, 'authorized')).capturedAmount, 0);
+  });
+
   test('in part leaves the rest with the buyer, and the receipt says so', async () => {
     const { id } = await shop.order(RESERVED);
     await shop.reaches(id, 'authorized');

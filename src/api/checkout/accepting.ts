@@ -1,4 +1,4 @@
-import { holdsCardNumber } from '../../contracts/checkout/card-numbers.ts';
+import { holdsCardNumber } from '../../contracts/card-numbers.ts';
 import { CURRENCIES } from '../../contracts/currencies.ts';
 import type { OrderInput, RefundInput } from '../../contracts/checkout/orders.ts';
 import type { Quote } from '../../contracts/checkout/quotes.ts';

@@ -1,4 +1,3 @@
-import { withoutCardNumbers } from '../../contracts/checkout/card-numbers.ts';
 import { CURRENCIES, fractionProblem } from '../../contracts/currencies.ts';
 import { OrderCapture } from '../../contracts/checkout/orders.ts';
 import { KINDS } from '../../contracts/kinds.ts';
@@ -75,7 +74,7 @@ function verbRoute(ctx: ApiContext, verb: Verb): Route {
     tag: TAG,
     feature: 'checkout',
     params: UuidParams,
-    body: withoutCardNumbers(Reason),
+    body: Reason,
     bodyOptional: true,
     bodyExample: { reason: 'asked by phone' },
     responses: { 202: { description: 'The order was told.', ...ORDER_RESPONSE } },
@@ -99,7 +98,7 @@ function captureRoute(ctx: ApiContext): Route {
     tag: TAG,
     feature: 'checkout',
     params: UuidParams,
-    body: withoutCardNumbers(OrderCapture),
+    body: OrderCapture,
     bodyOptional: true,
     bodyExample: { amount: 4470 },
     responses: { 202: { description: 'The order was told.', ...ORDER_RESPONSE } },

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { withoutCardNumbers } from '../../contracts/checkout/card-numbers.ts';
+import { withoutCardNumbers } from '../../contracts/card-numbers.ts';
 import { CheckoutBody, Order, OrderPage, OrderQuery, PaymentBody } from '../../contracts/checkout/orders.ts';
 import { CHECKOUT_SCOPES } from '../../contracts/checkout/scopes.ts';
 import { KINDS } from '../../contracts/kinds.ts';

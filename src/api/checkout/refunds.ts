@@ -1,4 +1,4 @@
-import { withoutCardNumbers } from '../../contracts/checkout/card-numbers.ts';
+import { withoutCardNumbers } from '../../contracts/card-numbers.ts';
 import { LedgerBalance } from '../../contracts/checkout/ledger.ts';
 import { RefundBody, RefundPage } from '../../contracts/checkout/orders.ts';
 import { CHECKOUT_SCOPES } from '../../contracts/checkout/scopes.ts';

@@ -3,7 +3,7 @@ import { Instant } from '../operation.ts';
 import { UuidParams } from '../routes.ts';
 import { Subject } from '../subject.ts';
 import { isLocale, isTimeZone } from '../users.ts';
-import { withoutCardNumbers } from './card-numbers.ts';
+import { withoutCardNumbers } from '../card-numbers.ts';
 import { Currency } from './money.ts';
 import { Sku } from './products.ts';
 import { Quote } from './quotes.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { Instant } from '../operation.ts';
+import { Instant, Reason } from '../operation.ts';
 import { MAX_PAGE_SIZE, PageQuery, pageOf } from '../routes.ts';
 import { Amount, Currency, Money } from './money.ts';
 
@@ -141,7 +141,7 @@ export const PaymentBody = z.strictObject({ paymentMethod: PaymentMethodId }).me
 export const OrderCapture = z
   .strictObject({
     amount: Amount.min(1).optional().meta({ description: 'All that is reserved when absent; what is not taken goes back to the buyer.' }),
-    reason: z.string().max(500).optional(),
+    reason: Reason.shape.reason,
   })
   .meta({ id: 'OrderCapture' });
 

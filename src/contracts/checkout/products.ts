@@ -1,17 +1,16 @@
 import * as z from 'zod';
 import { Instant } from '../operation.ts';
 import { pageOf } from '../routes.ts';
-import { withoutCardNumbers } from './card-numbers.ts';
+import { withoutCardNumbers } from '../card-numbers.ts';
 import { Money, Price } from './money.ts';
 
 const MAX_STOCK = 1_000_000;
 const MAX_PRICES = 20;
 
 /** The shop's own name of a product; seen in logs and addresses. */
-export const Sku = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 of A-Z, a-z, 0-9 and . _ -, and start with a letter or digit')
-  .meta({ example: 'brass-gear' });
+export const Sku = withoutCardNumbers(
+  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 of A-Z, a-z, 0-9 and . _ -, and start with a letter or digit'),
+).meta({ example: 'brass-gear' });
 
 export const ProductParams = z.object({ sku: Sku });
 
