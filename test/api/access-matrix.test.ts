@@ -100,6 +100,8 @@ const ROWS: Readonly<Record<string, Row>> = {
   closeTenant: { callers: 'platform', object: 'tenant' },
   listProducts: { callers: 'tokens' },
   putProduct: { callers: 'keys' },
+  listShippingRates: { callers: 'keys' },
+  putShippingRate: { callers: 'keys' },
   createCart: { callers: 'tokens', starts: true },
   getCart: CART,
   putCartItem: CART,
@@ -285,6 +287,7 @@ for (const { operationId, path, method, security, parameters = [], requestBody }
       path
         .replace('{id}', id)
         .replace('{sku}', 'brass-gear')
+        .replace('{currency}', 'EUR')
         .replace('{name}', operationId === 'previewEmailTemplate' ? 'welcome' : 'retryNow'),
       {
         ...(row.speaks === 'bytes' ? { body: 'hello' } : { body }),

@@ -45,12 +45,11 @@ async function countCarts(): Promise<number> {
 
 describe('a cart', () => {
   test('is priced from the catalogue, with shipping and the tax that the total contains', async () => {
-    await api.sql(
-      tenant.id,
-      `insert into shipping_rate (tenant_id, currency, amount, free_from_amount, tax_basis_points, created_at, updated_at)
-       values ($1, 'EUR', 490, 10000, 1900, now(), now())`,
-      [tenant.id],
-    );
+    const rate = { amount: 490, freeFromAmount: 10_000, taxPercent: 19 };
+    assert.equal((await call('PUT', '/v1/shipping-rates/EUR', { amount: 990 })).status, 200);
+    assert.equal((await call('PUT', '/v1/shipping-rates/EUR', rate)).status, 200);
+    const { data } = (await call('GET', '/v1/shipping-rates')).body;
+    assert.deepEqual(data, [{ ...data[0], currency: 'EUR', object: 'shippingRate', ...rate }]);
     const cart = await newCart();
     const { faults, quoteHash, ...quote } = cart.quote;
     assert.deepEqual(quote, {
@@ -68,6 +67,14 @@ describe('a cart', () => {
     assert.equal(many.body.quote.totalAmount, 6 * 1990);
     assert.notEqual(many.body.quote.quoteHash, quoteHash);
     assert.equal(many.body.version, 2);
+  });
+
+  test('shows a new price, which was put without a stock, and what is left is as before', async () => {
+    await put('counted', { ...GEAR, stock: 7 });
+    const { stock: _left, ...priced } = { ...GEAR, prices: [money(2090)] };
+    const answer = await call('PUT', '/v1/products/counted', priced);
+    assert.deepEqual([answer.body.stock, answer.body.prices], [7, [money(2090)]]);
+    assert.equal((await call('PUT', '/v1/products/uncounted', priced)).body.stock, 0);
   });
 
   test('shows a new price at once, and its hash tells that the buyer has not agreed to it', async () => {
@@ -198,6 +205,13 @@ describe('bad input', () => {
     assertProblem(await begin({ tags: ['4242424242424242'] }), 400, 'invalid_request');
     for (const name of ['+49 170 1234567', '2026-11-25 10:15', '4006381333931', '1234567812345678'])
       assert.equal((await call('PUT', `/v1/carts/${cart.id}/contact`, { ...contact, name })).status, 200, name);
+  });
+
+  test('of shipping: fractions that the currency does not have, and what is no currency', async () => {
+    assertProblem(await call('PUT', '/v1/shipping-rates/KWD', { amount: 1655 }), 400, 'invalid_request');
+    assertProblem(await call('PUT', '/v1/shipping-rates/XYZ', { amount: 490 }), 400, 'invalid_request');
+    for (const body of [{}, { amount: -1 }, { amount: 1.5 }, { amount: 490, freeFromAmount: -1 }, { amount: 490, taxPercent: 101 }])
+      assertProblem(await call('PUT', '/v1/shipping-rates/EUR', body), 400, 'invalid_request');
   });
 
   test('of a product: amounts that can not be charged', async () => {

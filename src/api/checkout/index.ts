@@ -6,6 +6,7 @@ import { orderRoutes } from './orders.ts';
 import { productRoutes } from './products.ts';
 import { recoveryRoutes } from './recovery.ts';
 import { refundRoutes } from './refunds.ts';
+import { shippingRoutes } from './shipping.ts';
 import { mountShop, shopRoutes } from './shop.ts';
 import { strayPaymentRoutes } from './stray-payments.ts';
 import { stripeHookRoutes } from './stripe-hook.ts';
@@ -13,6 +14,7 @@ import { stripeHookRoutes } from './stripe-hook.ts';
 export const checkoutApi: FeatureApi = {
   routes: (ctx) => [
     ...productRoutes(ctx),
+    ...shippingRoutes(ctx),
     ...cartRoutes(ctx),
     ...recoveryRoutes(ctx),
     ...shopRoutes(ctx),

@@ -65,7 +65,7 @@ function putRoute(ctx: ApiContext): Route {
     summary: 'Make or replace a product',
     description:
       'Prices hold for carts from now on; an order keeps those that it was made with. `stock` counts what is not sold yet, so pieces that ' +
-      'carts hold are among it.',
+      'carts hold are among it; leave it out to change anything else without undoing what is sold meanwhile.',
     tag: TAG,
     feature: 'checkout',
     params: ProductParams,

@@ -26,7 +26,10 @@ const ProductFields = z.strictObject({
       example: [{ amount: 1999, currency: 'EUR' }],
     }),
   taxPercent: z.number().min(0).max(100).multipleOf(0.01).default(0).meta({ description: 'Contained in the prices.', example: 19 }),
-  stock: z.int().min(0).max(MAX_STOCK).meta({ description: 'Pieces that are not sold yet, those held for carts among them.', example: 50 }),
+  stock: z.int().min(0).max(MAX_STOCK).optional().meta({
+    description: 'Pieces that are not sold yet, those held for carts among them. Left out: as many as there are; of a new product, none.',
+    example: 50,
+  }),
   isActive: z.boolean().default(true).meta({ description: 'Whether it is sold.' }),
 });
 

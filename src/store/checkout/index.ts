@@ -9,6 +9,7 @@ import { createOrderAcceptance } from './order-acceptance.ts';
 import { createOrdersStore } from './orders.ts';
 import { createPaymentsStore } from './payments.ts';
 import { createRefundsStore } from './refunds.ts';
+import { createShippingStore } from './shipping.ts';
 import { createStrayPaymentsStore } from './stray-payments.ts';
 
 interface Parts {
@@ -26,6 +27,7 @@ export function createCheckoutStore({ db, audit, bridge, operations }: Parts) {
     payments: createPaymentsStore({ db, bridge }),
     refunds: createRefundsStore(db),
     strays: createStrayPaymentsStore({ db, audit }),
+    shipping: createShippingStore({ db, audit }),
     ledger: createLedgerStore(db),
     cartTimes: createCartTimesStore({ db, operations }),
   };

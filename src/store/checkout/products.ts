@@ -34,7 +34,7 @@ interface Parts {
 
 /** The product's own catalogue: what is sold, for how much, and how many are left. */
 export function createProductsStore({ db, audit }: Parts) {
-  /** Replaces the whole product; pieces that carts hold stay held. */
+  /** Replaces the whole product but the stock where none is given, since pieces may be sold at the same moment; what carts hold stays held. */
   async function put(request: PutProductRequest): Promise<{ readonly created: boolean; readonly product: ProductRow }> {
     const { tenantId, sku, content, actor, now } = request;
     return withTenant(db, tenantId, async (tx) => {
@@ -152,13 +152,13 @@ async function upsert(tx: Tx, { tenantId, sku, content, now }: Omit<PutProductRe
     name: content.name,
     prices: JSON.stringify(Object.fromEntries(content.prices.map(({ amount, currency }) => [currency, amount]))),
     tax_basis_points: Math.round(content.taxPercent * 100),
-    stock: content.stock,
+    ...(content.stock === undefined ? {} : { stock: content.stock }),
     is_active: content.isActive,
     updated_at: now,
   };
   await tx
     .insertInto('product')
-    .values({ tenant_id: tenantId, sku, created_at: now, ...values })
+    .values({ tenant_id: tenantId, sku, created_at: now, stock: 0, ...values })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'sku']).doUpdateSet(values))
     .execute();
 }
