@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import Stripe from 'stripe';
 import { cartWorkflowId } from '../../src/contracts/pure/ids.ts';
 import { temporalCliPath } from '../../src/embedded/binaries.ts';
-import { placeOf } from '../adapters/payments-account.suite.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
 
@@ -158,25 +156,6 @@ describe('an order’s workflow that an operator', () => {
     assert.deepEqual([order.capturedAmount, order.stuck], [1990, undefined]);
   });
 
-  test('terminates is listed until a person has given the money back at Stripe; then the order ends', async () => {
-    await shop.product('left', 1);
-    const { id } = await shop.order({ paymentMethod: 'pm_card_visa', captureMethod: 'manual' }, { items: [{ sku: 'left', quantity: 1 }] });
-    await shop.reaches(id, 'authorized');
-    await temporal('terminate', '--workflow-id', await workflowOf(id), '--reason', 'a test');
-    await shop.ends(id, 'failed');
-    const listed = async () => {
-      const { body } = await shop.call('GET', '/v1/orders?stuck=true');
-      return body.data.some((row: { id: string }) => row.id === id);
-    };
-    await eventually(listed, WAIT);
-    const row = await shop.core().deps.store.checkout.orders.get(shop.tenant().id, id);
-    const { secretKey, simulatorUrl } = shop.twin().account;
-    await new Stripe(secretKey, placeOf(simulatorUrl)).paymentIntents.cancel(row?.intent_id ?? '');
-    await shop.reaches(id, 'cancelled');
-    assert.equal(await listed(), false);
-    assert.deepEqual(await shop.stock('left'), { stock: 1, available: 1 });
-  });
-
   test('resets after it was paid takes no money again, and sends nothing again', async () => {
     const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
     await shop.ends(id, 'succeeded');
@@ -196,33 +175,6 @@ describe('an order’s workflow that an operator', () => {
       ({ cause, text }) => cause !== 'delivery' && text.includes(id) && text.includes('"type":"payment_intent.succeeded"'),
     );
     assert.equal(charged.length, 1);
-  });
-});
-
-describe('a refund’s workflow that an operator', () => {
-  test('terminates before the money went back leaves the money to another refund', async () => {
-    const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
-    await shop.ends(id, 'succeeded');
-    const ask = (amount: number) => shop.call('POST', `/v1/orders/${id}/refunds`, { amount });
-    await shop
-      .twin()
-      .setFaults({ seed: 'terminated', requests: [{ kind: 'rate_limited', share: 1, route: 'POST /v1/refunds', attempts: 1_000 }] });
-    const { body } = await ask(1500);
-    await shop.ends(body.id, 'running', 'waiting');
-    await temporal('terminate', '--workflow-id', await workflowOf(body.id), '--reason', 'a test');
-    await shop.ends(body.id, 'failed');
-    await shop.twin().setFaults({ requests: [] });
-    await soon(async () => {
-      const { data } = (await shop.call('GET', `/v1/orders/${id}/refunds`)).body;
-      assert.deepEqual(
-        data.map(({ state }: { state: string }) => state),
-        ['cancelled'],
-      );
-    });
-    const another = await ask(1500);
-    assert.equal(another.status, 202, another.text);
-    await shop.ends(another.body.id, 'succeeded');
-    assert.equal((await shop.reaches(id, 'partially_refunded')).stuck, undefined);
   });
 });
 
