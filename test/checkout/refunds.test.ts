@@ -1,5 +1,6 @@
 // Money that goes back, the books, and what is told late, twice or never.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, describe, test } from 'node:test';
 import pg from 'pg';
 import { KINDS } from '../../src/contracts/kinds.ts';
@@ -19,6 +20,18 @@ async function paid(paymentMethod = 'pm_card_visa'): Promise<string> {
 
 function refund(orderId: string, body: object = {}) {
   return shop.call('POST', `/v1/orders/${orderId}/refunds`, body);
+}
+
+/** A refund of 15.00 that nobody begins yet. */
+async function waiting(orderId: string): Promise<string> {
+  const now = new Date();
+  const accepted = await shop.core().deps.store.checkout.acceptRefund({
+    ...{ tenantId: shop.tenant().id, kind: KINDS.refund, actor: { actor: 'test' }, now },
+    start: { startAt: new Date(now.getTime() + 3_600_000) },
+    input: { orderId, amount: 1500 },
+  });
+  assert.ok('operation' in accepted);
+  return accepted.operation.id;
 }
 
 /** What the provider has for us. */
@@ -126,20 +139,9 @@ describe('a refund', () => {
 
   test('cancelled before it was begun leaves all of the money to another', async () => {
     const id = await paid();
-    const tenantId = shop.tenant().id;
-    const asker = { actor: 'test' };
-    const { store } = shop.core().deps;
-    const now = new Date();
-    const startAt = new Date(now.getTime() + 3_600_000);
-    const accepted = await store.checkout.acceptRefund({
-      ...{ tenantId, kind: KINDS.refund, actor: asker, now, ownerSubject: undefined, idempotency: undefined },
-      // So that nobody begins it before it is cancelled.
-      start: { startAt },
-      input: { orderId: id, amount: 1500 },
-    });
-    assert.ok('operation' in accepted);
+    const refundId = await waiting(id);
     assert.equal((await refund(id, { amount: 491 })).body.code, 'refund_too_large');
-    const cancelled = await shop.call('POST', `/v1/operations/${accepted.operation.id}/cancel`, {});
+    const cancelled = await shop.call('POST', `/v1/operations/${refundId}/cancel`, {});
     assert.equal(cancelled.body.status, 'cancelled', cancelled.text);
     const another = await refund(id, { amount: 1500 });
     assert.equal(another.status, 202, another.text);
@@ -149,6 +151,29 @@ describe('a refund', () => {
       body.data.map(({ state }: { state: string }) => state),
       ['succeeded', 'cancelled'],
     );
+  });
+
+  test('that the provider may have been told of when its work ended is listed, until a retry finds out', async () => {
+    const id = await paid();
+    const refundId = await waiting(id);
+    const tenantId = shop.tenant().id;
+    const { store } = shop.core().deps;
+    const order = await store.checkout.orders.get(tenantId, id);
+    const digest = createHash('sha256')
+      .update(JSON.stringify([order?.intent_id, 1500]))
+      .digest('hex');
+    // As a process leaves it that died over the provider's answer.
+    const begun = `insert into effect (tenant_id, key, root_id, operation_id, step, generation, state, fence, until, request_digest, created_at, updated_at)
+      values ($1, $2 || '/refund#1', $2::uuid, $2::uuid, 'refund', 1, 'sending', 1, now() - interval '1 minute', $3, now(), now()) returning key`;
+    assert.equal((await shop.api().sql(tenantId, begun, [tenantId, refundId, digest])).length, 1);
+    await shop.call('POST', `/v1/operations/${refundId}/cancel`, {});
+    assert.equal(await store.checkout.refunds.settleAbandoned({ tenantId, orderId: id, now: new Date() }), 'stuck');
+    assert.equal((await shop.reaches(id, 'paid')).stuck?.reason, 'refund_abandoned');
+    assert.equal((await refund(id, { amount: 1500 })).body.code, 'refund_too_large');
+    const retried = await shop.call('POST', `/v1/operations/${refundId}/retry`, {});
+    await shop.ends(retried.body.id, 'succeeded');
+    const known = await shop.reaches(id, 'partially_refunded');
+    assert.deepEqual([known.refundedAmount, known.stuck], [1500, undefined]);
   });
 
   test('that the bank returns is told as that, and the order is not told to be paid once more', async () => {
