@@ -7,6 +7,7 @@ import type { OrderRow } from '../../store/checkout/merge.ts';
 import { withHeartbeat } from '../lib/heartbeat.ts';
 import { type OrderActivityDeps, stepOf } from './order.ts';
 import { changePayment, type PaymentChange, type PaymentParts, providerKey, settleChange } from './payment-effect.ts';
+import { lookForIntent } from './payment-search.ts';
 import { noteRefusal } from './refusals.ts';
 import type { PaymentSync } from './sync.ts';
 
@@ -83,7 +84,7 @@ async function orderOf({ store }: PaymentActivityDeps, run: RunRef): Promise<Ord
 async function createPayment(deps: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
   const row = await orderOf(deps, run);
   if (row.intent_id !== null) return known(deps, run, row);
-  const changed = await changePayment(deps, run, intentChange(deps, row));
+  const changed = await changePayment(deps, run, intentChange(deps, row, run));
   if (changed.outcome !== 'done') throw refusedByProvider();
   return deps.viewOf(await makeKnown(deps, row, { run, value: changed.value }));
 }
@@ -95,13 +96,13 @@ interface Made {
 }
 
 async function makeKnown(deps: PaymentActivityDeps, row: OrderRow, { run, value }: Made): Promise<OrderRow> {
-  const intent = value ?? (await findIntent(deps, row));
+  const intent = value ?? (await findIntent(deps, row, run));
   return (await deps.sync.makeKnown({ ...stepOf(run), tellsWorkflow: false }, intent)) ?? row;
 }
 
-async function findIntent(deps: PaymentActivityDeps, row: OrderRow): Promise<PaymentIntent> {
+async function findIntent(deps: PaymentActivityDeps, row: OrderRow, run: RunRef): Promise<PaymentIntent> {
   const effect = (await deps.store.effects.ofRoot(row.tenant_id, row.id)).find(({ step }) => step === 'intent');
-  const answer = effect === undefined ? undefined : await intentChange(deps, row).look(providerKey(effect), effect);
+  const answer = effect === undefined ? undefined : await intentChange(deps, row, run).look(providerKey(effect), effect);
   if (answer?.outcome !== 'found') throw unavailable();
   return answer.value;
 }
@@ -140,7 +141,7 @@ function captureFault(row: OrderRow, amount: number): 'too_large' | 'odd_amount'
 async function voidPayment(deps: PaymentActivityDeps, run: RunRef): Promise<OrderView> {
   const row = await orderOf(deps, run);
   if (row.intent_id === null) {
-    const settled = await settleChange(deps, run, intentChange(deps, row));
+    const settled = await settleChange(deps, run, intentChange(deps, row, run));
     // Nothing was ever made, so there is nothing to take back.
     if (settled?.outcome !== 'done') return deps.viewOf(row);
   }
@@ -163,7 +164,7 @@ async function known(deps: PaymentActivityDeps, run: RunRef, row: OrderRow): Pro
 /** How many steps were found that nobody knew the end of. */
 async function settleBegun(deps: PaymentActivityDeps, run: RunRef, row: OrderRow): Promise<number> {
   const begun = (await deps.store.effects.ofRoot(run.tenantId, run.rootId)).filter(({ state }) => state === 'sending');
-  const changes = begun.flatMap(({ step }) => changeOf(deps, row, step) ?? []);
+  const changes = begun.flatMap(({ step }) => changeOf(deps, row, { run, step }) ?? []);
   for (const change of changes) await settleChange<PaymentIntent | Refund>(deps, run, change as PaymentChange<PaymentIntent | Refund>);
   return changes.length;
 }
@@ -172,12 +173,12 @@ async function settleBegun(deps: PaymentActivityDeps, run: RunRef, row: OrderRow
 function changeOf(
   deps: PaymentActivityDeps,
   row: OrderRow,
-  step: string,
+  { run, step }: { readonly run: RunRef; readonly step: string },
 ): PaymentChange<PaymentIntent> | PaymentChange<Refund> | undefined {
   const [name, nth] = step.split('-');
   switch (name) {
     case 'intent':
-      return intentChange(deps, row);
+      return intentChange(deps, row, run);
     case 'confirm':
       return confirmChange(deps, row, Number(nth));
     case 'capture':
@@ -206,20 +207,20 @@ async function undoPayment(deps: PaymentActivityDeps, { run, nth }: UndoRequest)
   return { view, hasFailed: changed.outcome !== 'done' || last?.state === 'failed' || last?.state === 'cancelled' };
 }
 
-function intentChange({ payments }: PaymentActivityDeps, row: OrderRow): PaymentChange<PaymentIntent> {
+function intentChange(deps: PaymentActivityDeps, row: OrderRow, run: RunRef): PaymentChange<PaymentIntent> {
   const { id: orderId, tenant_id: tenantId, currency, total_amount: amount, capture_method: captureMethod } = row;
   return {
     step: 'intent',
     terms: [amount, currency, captureMethod],
     call: (call) =>
-      payments.createIntent({
+      deps.payments.createIntent({
         ...call,
         owner: { tenantId, orderId },
         money: { amount, currency },
         captureMethod,
         description: `Order ${orderId}`,
       }),
-    look: (key, effect) => payments.findIntent({ key, createdFrom: effect.created_at.toISOString() }),
+    look: (key, effect) => lookForIntent(deps, { ...stepOf(run), key, effect }),
     happened: () => true,
   };
 }

@@ -15,6 +15,9 @@ export const ORDER_SIGNALS = {
 /** Why an order needs a person whose payment the provider does not know. */
 export const PAYMENT_MISSING = 'payment_missing';
 
+/** Why an order needs a person whose payment may be among more than can be searched through. */
+export const PAYMENT_UNFOUND = 'payment_unfound';
+
 /** What an order’s workflow decides by. Neither names nor addresses nor what was bought. */
 export interface OrderView {
   readonly state: string;

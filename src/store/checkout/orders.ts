@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { uuidv7 } from 'uuidv7';
 import type { OrderLine, OrderState } from '../../contracts/checkout/orders.ts';
 import type { Quote } from '../../contracts/checkout/quotes.ts';
-import { type OrderView, PAYMENT_MISSING } from '../../contracts/pure/checkout.ts';
+import { type OrderView, PAYMENT_MISSING, PAYMENT_UNFOUND } from '../../contracts/pure/checkout.ts';
 import { type Tx, withTenant } from '../database.ts';
 import type { OperationRow, PageRequest } from '../operations.ts';
 import type { Database } from '../schema.ts';
@@ -96,7 +96,12 @@ export function createOrdersStore(db: Kysely<Database>) {
 
     /** Its work goes on after all: an operator began the workflow again, or the payment was found. */
     resumed: (at: OrderStep) =>
-      step(at, (tx, row) => clearStuck(tx, row, { reasons: [{ reason: OPERATION_ENDED }, { reason: PAYMENT_MISSING }], now: at.now })),
+      step(at, (tx, row) =>
+        clearStuck(tx, row, {
+          reasons: [{ reason: OPERATION_ENDED }, { reason: PAYMENT_MISSING }, { reason: PAYMENT_UNFOUND }],
+          now: at.now,
+        }),
+      ),
 
     /** Nobody can tell what became of its payment: it stays listed as it is. */
     leave: (at: OrderStep) => step(at, (tx, row) => write(tx, row, { changes: { state: 'unknown' }, now: at.now })),
