@@ -40,6 +40,9 @@ export interface OrderStep {
 /** How much longer pieces are kept than the buyer may take to pay: until the payment was surely taken back. */
 const HOLD_MARGIN_MS = 15 * 60_000; // 15 min
 
+/** Whoever tries over and over keeps the goods from others no longer than these tries give time for. */
+const MAX_PROLONGING_TRIES = 5;
+
 /** Orders of one tenant. Each step of a workflow is one transaction and may be repeated. */
 export function createOrdersStore(db: Kysely<Database>) {
   function get(tenantId: string, id: string): Promise<OrderRow | undefined> {
@@ -71,7 +74,8 @@ export function createOrdersStore(db: Kysely<Database>) {
     askPayment: (at: OrderStep, asked: { readonly paymentMethod: string; readonly payUntil: Date }) =>
       step(at, async (tx, row) => {
         if (row.state !== 'needs_payment_method') return undefined;
-        const payUntil = asked.payUntil > row.pay_until ? asked.payUntil : row.pay_until;
+        const prolongs = row.payment_try < MAX_PROLONGING_TRIES && asked.payUntil > row.pay_until;
+        const payUntil = prolongs ? asked.payUntil : row.pay_until;
         await prolongHold(tx, row, { payUntil, now: at.now });
         const changes = { payment_method: asked.paymentMethod, payment_try: row.payment_try + 1, pay_until: payUntil, decline: null };
         return write(tx, row, { changes: { ...changes, state: 'processing' }, now: at.now });
