@@ -1,19 +1,15 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../contracts/clock.ts';
 import type { Store } from '../store/index.ts';
-import type { FoundStranger, InboxRow, ListedOrder, PaymentHint } from '../store/system/checkout.ts';
+import type { FoundStranger, InboxRow, PaymentHint } from '../store/system/checkout.ts';
 import { describeError, type Job, startJob } from './job.ts';
+import { createRereading, inLanes, MAX_LOOK_BACK_MS, ORDERS_AT_ONCE } from './payment-rereading.ts';
 
 const INBOX_POLL_MS = 1_000;
 const HINTS_PER_TURN = 50;
-const AT_ONCE = 8;
-const ORDERS_AT_ONCE = 200;
-const ORDERS_PER_TURN = 1_000;
 const RECONCILE = 'payment-reconcile';
 /** How far back it is looked beyond the last turn that was finished: what was made then may be listed late. */
 const LOOK_BACK_MS = 3_600_000; // 1 h
-/** The provider keeps events no longer. */
-const MAX_LOOK_BACK_MS = 30 * 86_400_000; // 30 days
 
 /** Reads at the payment provider and merges what it says; given by the composition root. */
 export interface PaymentReader {
@@ -86,8 +82,7 @@ function startInbox({ store, payments, clock, log }: PaymentJobsDeps): Job {
       const rows = await checkout.takeHints(HINTS_PER_TURN, clock());
       // Many events are about one payment: read together, each would wait for the other.
       const byPayment = [...Map.groupBy(rows, (row) => row.intentId ?? row.objectId).values()];
-      for (let index = 0; index < byPayment.length; index += AT_ONCE)
-        await Promise.all(byPayment.slice(index, index + AT_ONCE).map((group) => inTurn(group, act)));
+      await inLanes(byPayment, (group) => inTurn(group, act));
       return rows.length === HINTS_PER_TURN;
     },
   });
@@ -104,7 +99,7 @@ async function inTurn<T>(items: readonly T[], act: (item: T) => Promise<void>): 
 
 function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJobsDeps, inbox: Job): Job {
   const { checkout } = store.system;
-  let lastRead: ListedOrder | undefined;
+  const rereading = createRereading({ store, payments, reconcileMs });
 
   /** Nothing may be left out, however long nobody has looked. */
   async function lookFrom(now: Date): Promise<Date> {
@@ -120,23 +115,6 @@ function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJo
     const strange = made === undefined ? [] : (await checkout.unknownOf(made)).map(hintOf);
     if ((await checkout.receive([...(hints ?? []), ...strange], now)) > 0) inbox.wake();
     return hints !== undefined && made !== undefined;
-  }
-
-  /** Reading an order need not change it: the next turn goes on where this one ends, or the same ones would be read for ever. */
-  async function reread(now: Date): Promise<void> {
-    const before = new Date(now.getTime() - reconcileMs);
-    for (let read = 0; read < ORDERS_PER_TURN; read += ORDERS_AT_ONCE) {
-      const orders = await checkout.openOrders({ before, after: lastRead, limit: ORDERS_AT_ONCE });
-      for (let index = 0; index < orders.length; index += AT_ONCE)
-        await Promise.all(orders.slice(index, index + AT_ONCE).map((order) => rereadOne(order, now)));
-      lastRead = orders.length < ORDERS_AT_ONCE ? undefined : orders.at(-1);
-      if (lastRead === undefined) return;
-    }
-  }
-
-  async function rereadOne({ tenantId, orderId }: ListedOrder, now: Date): Promise<void> {
-    await payments.syncOrder({ tenantId, orderId, now, tellsWorkflow: true });
-    await store.checkout.refunds.settleAbandoned({ tenantId, orderId, now });
   }
 
   async function endAbandoned(now: Date): Promise<void> {
@@ -161,7 +139,8 @@ function startReconciler({ store, payments, clock, log, reconcileMs }: PaymentJo
       await endAbandoned(now);
       if (!(await checkout.takeTurn(RECONCILE, reconcileMs, now))) return false;
       if (await catchUp(now)) await checkout.finishTurn(RECONCILE, now);
-      await reread(now);
+      await rereading.ofOpen(now);
+      await rereading.ofRefunded(now);
       await checkout.deleteHintsBefore(now);
       return false;
     },

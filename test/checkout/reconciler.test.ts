@@ -85,4 +85,26 @@ describe('payments that may still change', () => {
     await turnAt(200 * DAY_MS, { syncOrder });
     assert.deepEqual(read, new Set([orderId, ...ids]));
   });
+
+  test('are read once a day for a month after a refund, though nothing is open any more', async () => {
+    const at = { store, tenantId: 'refunding', now: new Date(BEGAN_MS + 300 * DAY_MS) };
+    await openShop(at, 1990);
+    const orderId = await newOrder(at);
+    await withTenant(databases.app, at.tenantId, async (tx) => {
+      await sql`update checkout_order set intent_id = 'pi_' || id, state = 'partially_refunded', captured_amount = 1990, refunded_amount = 500`.execute(
+        tx,
+      );
+      await sql`insert into payment_refund (id, tenant_id, order_id, provider_id, amount, state, cause, created_at, updated_at)
+        values (${crypto.randomUUID()}, ${at.tenantId}, ${orderId}, 're_1', 500, 'succeeded', 'asked', ${at.now}, ${at.now})`.execute(tx);
+    });
+    const readAt = async (afterMs: number): Promise<boolean> => {
+      const read = new Set<string>();
+      await turnAt(afterMs, { syncOrder: (order) => Promise.resolve(read.add(order.orderId)) });
+      return read.has(orderId);
+    };
+    assert.deepEqual(
+      [await readAt(301 * DAY_MS), await readAt(301 * DAY_MS + HOUR_MS), await readAt(302 * DAY_MS), await readAt(331 * DAY_MS)],
+      [true, false, true, false],
+    );
+  });
 });

@@ -60,6 +60,24 @@ describe('without a word from the provider', () => {
   });
 });
 
+describe('a refund that had succeeded', () => {
+  test('and that the bank sends back later is found by reading the payment, and listed for a person', async () => {
+    const { id } = await shop.order({ paymentMethod: 'pm_card_refundFail' });
+    await shop.ends(id, 'succeeded');
+    const { body } = await shop.call('POST', `/v1/orders/${id}/refunds`, { amount: 500 });
+    await shop.ends(body.id, 'succeeded');
+    const request = { tenantId: shop.tenant().id, orderId: id, tellsWorkflow: false };
+    const order = await eventually(
+      async () => {
+        const synced = await shop.core().deps.paymentSync.syncOrder({ ...request, now: new Date() });
+        return synced.order?.stuck?.reason === 'refund_failed' ? synced.order : undefined;
+      },
+      { timeoutMs: 60_000 },
+    );
+    assert.equal(order.refunded_amount, 0);
+  });
+});
+
 describe('a provider that', () => {
   for (const kind of [
     'reply_lost',

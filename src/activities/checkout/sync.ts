@@ -55,8 +55,9 @@ export function createPaymentSync({ store, payments, payWithinMs }: PaymentSyncD
     if (answer.outcome !== 'found') return { outcome: missing(answer), order };
     const merged = await merge(request, answer.value, ticket ?? 0);
     if (merged === undefined) return { outcome: 'none' };
-    const isAhead = answer.value.charge !== undefined && answer.value.charge.refundedAmount > merged.refunded_amount;
-    return { outcome: 'merged', order: isAhead ? ((await syncRefunds(request, answer.value.id)) ?? merged) : merged };
+    // More was given back than we know, or a refund has failed after all.
+    const isOther = answer.value.charge !== undefined && answer.value.charge.refundedAmount !== merged.refunded_amount;
+    return { outcome: 'merged', order: isOther ? ((await syncRefunds(request, answer.value.id)) ?? merged) : merged };
   }
 
   /** A payment that was just made known; what else there is of it is read in its turn. */
