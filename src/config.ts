@@ -63,6 +63,7 @@ export interface Config {
     /** Of an archive; more is put in quarantine. */
     readonly archive: { readonly maxInflatedBytes: number; readonly maxEntries: number; readonly maxRatio: number };
     readonly transformChunkBytes: number;
+    readonly transformMaxRejects: number;
     /** For what work needs while it lasts. */
     readonly workDir: string;
   };
@@ -202,6 +203,7 @@ function filesOf(set: Settings, dataDir: string): Config['files'] {
       maxRatio: set.ARCHIVE_MAX_RATIO ?? 100,
     },
     transformChunkBytes: set.TRANSFORM_CHUNK_BYTES ?? 64 * MEBIBYTE_BYTES,
+    transformMaxRejects: set.TRANSFORM_MAX_REJECTS ?? 1_000_000,
     workDir: resolve(set.WORK_DIR ?? join(dataDir, 'work')),
   };
 }

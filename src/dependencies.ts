@@ -136,7 +136,7 @@ function fileToolsOf({ files }: Config, { checker }: Overrides) {
   return {
     checker: checker ?? createFileChecker({ antivirus: antivirusOf(files), limits: files.archive }),
     tables: createDuckdbTables({ folder: files.workDir }),
-    transforms: { chunkBytes: files.transformChunkBytes, quotaBytes: files.quotaBytes },
+    transforms: { chunkBytes: files.transformChunkBytes, maxRejects: files.transformMaxRejects, quotaBytes: files.quotaBytes },
   };
 }
 

@@ -196,6 +196,11 @@ export const settingsSchema = z.object({
     unset: '67108864',
     unit: 'bytes',
   }),
+  TRANSFORM_MAX_REJECTS: setting(wholeNumber(0, 1_000_000_000), {
+    group: 'Files',
+    description: 'How many records of a table may be left out because they do not fit; with one more the transform fails.',
+    unset: '1000000',
+  }),
   WORK_DIR: setting(text, {
     group: 'Files',
     description: 'Folder for what work needs while it lasts, on a local disk of this machine or container alone.',

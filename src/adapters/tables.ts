@@ -64,9 +64,18 @@ export interface KnownPlace {
   readonly line: number;
 }
 
-/** A run of whole records, cut out of the input into a file of its own. */
-export interface CutChunk {
+/** A run of whole records in a file of its own. */
+export interface ChunkSlice {
   readonly path: string;
+  readonly firstLine: number;
+  /** Some places in it, in order, so that nobody must count lines from its beginning. */
+  readonly places: readonly KnownPlace[];
+}
+
+/** A run of whole records, cut out of the input. */
+export interface CutChunk {
+  /** In order; none when it has nothing but rejects. */
+  readonly slices: readonly ChunkSlice[];
   /** Of the input, from the first byte to the one after the last. */
   readonly firstByte: number;
   readonly endByte: number;
@@ -74,8 +83,6 @@ export interface CutChunk {
   readonly endLine: number;
   /** Nothing comes after it. */
   readonly isLast: boolean;
-  /** Some places in `path`, in order, so that nobody must count lines from its beginning. */
-  readonly places: readonly KnownPlace[];
   /** Records that were left out while cutting. */
   readonly rejects: readonly Reject[];
 }
@@ -89,7 +96,7 @@ export interface CutRequest {
   /** Where to go on. */
   readonly firstByte: number;
   readonly firstLine: number;
-  /** A chunk has at least so many bytes, unless it is the last. */
+  /** A chunk has at least so many bytes, unless it is the last, or has very many short records, or fields that could all be wrong. */
   readonly chunkBytes: number;
 }
 
@@ -97,7 +104,14 @@ export interface ConvertRequest {
   readonly chunk: CutChunk;
   readonly plan: TablePlan;
   readonly to: OutputFormat;
+  readonly rejects: RejectAllowance;
   readonly signal: AbortSignal;
+}
+
+/** How many records may still be left out, and how many of the whole table; one more is a TableError. */
+export interface RejectAllowance {
+  readonly left: number;
+  readonly of: number;
 }
 
 export interface OutputFormat {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { OutputFormat, OutputPart, Reject, TablePlan, TableWish } from '../../src/adapters/tables.ts';
@@ -13,6 +16,7 @@ import { unzstd } from '../../src/adapters/zstd-frames.ts';
 const signal = new AbortController().signal;
 const PARQUET: OutputFormat = { format: 'parquet', compression: 'zstd' };
 const CSV: TableWish = { format: 'csv', hasHeader: true };
+const ANY_REJECTS = { left: 1_000_000, of: 1_000_000 };
 const JSONL: TableWish = { format: 'jsonl', hasHeader: false };
 
 interface Made {
@@ -38,14 +42,14 @@ describe('tables: DuckDB', () => {
   async function transform(
     input: string | Buffer,
     wish: TableWish,
-    options: { chunkBytes?: number; to?: OutputFormat } = {},
+    options: { chunkBytes?: number; to?: OutputFormat; maxRejects?: number } = {},
   ): Promise<Made> {
-    const { chunkBytes = 64 * 1024 * 1024, to = PARQUET } = options;
+    const { chunkBytes = 64 * 1024 * 1024, to = PARQUET, maxRejects = 1_000_000 } = options;
     count += 1;
     const bytes = Buffer.from(input);
     const tables = createDuckdbTables({ folder: join(folder, 'work') });
     const paths: string[] = [];
-    const rejects: Reject[] = [];
+    let rejects: readonly Reject[] = [];
     let [rows, rejected, chunks] = [0, 0, 0];
     const open = (firstByte: number) => piecesOf(bytes.subarray(firstByte));
     await using work = await tables.open({ threads: 1 });
@@ -54,11 +58,12 @@ describe('tables: DuckDB', () => {
     for await (const chunk of work.cut({ open, plan, ...place, chunkBytes })) {
       assert.deepEqual({ firstByte: chunk.firstByte, firstLine: chunk.firstLine }, place, 'chunks follow each other');
       place = { firstByte: chunk.endByte, firstLine: chunk.endLine };
-      const converted = await work.convert({ chunk, plan, to, signal });
+      const allowed = { left: maxRejects - rejected, of: maxRejects };
+      const converted = await work.convert({ chunk, plan, to, rejects: allowed, signal });
       chunks += 1;
       rows += converted.rows;
       rejected += converted.rejected;
-      if (converted.rejectsPath !== undefined) rejects.push(...linesOf(await readFile(converted.rejectsPath, 'utf8')));
+      if (converted.rejectsPath !== undefined) rejects = [...rejects, ...linesOf(await readFile(converted.rejectsPath, 'utf8'))];
       if (converted.path === undefined) continue;
       const kept = join(folder, `part-${count}-${chunks}`);
       await copyFile(converted.path, kept);
@@ -122,6 +127,61 @@ describe('tables: DuckDB', () => {
     assert.equal(rejects[0]?.text, 'x,bad id,3');
     assert.deepEqual([rows, rejected], [4, 6]);
   });
+
+  it('tells them in order too where a chunk is so full of them that the engine gets it in slices', async () => {
+    const wish: TableWish = {
+      ...CSV,
+      columns: [
+        { name: 'id', type: 'BIGINT' },
+        { name: 'name', type: 'VARCHAR' },
+      ],
+    };
+    for (const [end, count] of [
+      ['\n', 52_000],
+      // Ends that are mixed make the engine refuse the whole, so that it gets a copy.
+      ['\r\n', 22_000],
+    ] as const) {
+      const lines = Array.from({ length: count }, (_, index) => (index % 1_000 === 0 ? `${index},"a\nb"` : 'x'));
+      const { rows, rejected, rejects, chunks } = await transform(`id,name\n${lines.join(end)}\r`, wish);
+      const expected = lines.flatMap((line, index) => (line === 'x' ? [index + 2 + Math.ceil(index / 1_000)] : []));
+      assert.deepEqual([rows, rejected, chunks], [count / 1_000, count - count / 1_000, 1]);
+      assert.deepEqual(
+        rejects.filter(({ code }) => code === 'missing_columns').map(({ line }) => line),
+        expected,
+      );
+    }
+  });
+
+  it('gives up where more records do not fit than may be left out', async () => {
+    const maxRejects = 5;
+    for (const [wish, good, bad] of [
+      [CSV, '1,2\n', 'x,2\n'],
+      [JSONL, '{"a":1}\n', '{"a":"x"}\n'],
+      [JSONL, '{"a":1}\n', 'x\n'],
+    ] as const) {
+      const columns = [{ name: 'a', type: 'BIGINT' }];
+      const described = { ...wish, columns: wish.format === 'csv' ? [...columns, { name: 'b', type: 'BIGINT' }] : columns };
+      for (const chunkBytes of [8, 1_000]) {
+        const input = `${good}${bad.repeat(maxRejects)}${good}`;
+        const made = await transform(input, { ...described, hasHeader: false }, { chunkBytes, maxRejects });
+        assert.deepEqual([made.rows, made.rejected], [2, maxRejects]);
+        const more = transform(`${input}${bad}`, { ...described, hasHeader: false }, { chunkBytes, maxRejects });
+        await assert.rejects(more, { name: 'TableError', message: /More than 5 records .* in line 8 \((?:wrong_type|invalid_json)\)/ });
+      }
+    }
+  });
+
+  for (const [format, records] of [
+    ['csv', 300_000],
+    ['jsonl', 2_000_000],
+  ] as const)
+    it(`takes no more memory for ${format} of which nothing fits`, async () => {
+      const script = fileURLToPath(new URL('rejects-memory.ts', import.meta.url));
+      const { stdout } = await promisify(execFile)(process.execPath, [script, join(folder, `rejects-${format}`), format, String(records)]);
+      const { rejected, peakMb } = JSON.parse(stdout) as { readonly rejected: number; readonly peakMb: number }; // written by that script
+      assert.equal(rejected, records);
+      assert.ok(peakMb < 512, `${peakMb} MB`);
+    });
 
   it('goes on after a quote that is never closed, and after records that are too long', async () => {
     const long = 'x'.repeat(3 * 1024 * 1024);
@@ -363,7 +423,7 @@ describe('tables: DuckDB', () => {
       const plan = await work.inspect(open, CSV, signal);
       const stop = new AbortController();
       for await (const chunk of work.cut({ open, plan, firstByte: plan.firstByte, firstLine: plan.firstLine, chunkBytes: 1e9 })) {
-        const converting = work.convert({ chunk, plan, to: PARQUET, signal: stop.signal });
+        const converting = work.convert({ chunk, plan, to: PARQUET, rejects: ANY_REJECTS, signal: stop.signal });
         setImmediate(() => stop.abort(new Error('stop')));
         await assert.rejects(converting, /stop/);
         break;

@@ -11,7 +11,8 @@ import { holds, useFileWorld } from './world.ts';
 
 /** So small that a few hundred records make many chunks. */
 const CHUNK_BYTES = 65_536;
-const world = useFileWorld({ environment: { TRANSFORM_CHUNK_BYTES: String(CHUNK_BYTES) } });
+const MAX_REJECTS = 1_000;
+const world = useFileWorld({ environment: { TRANSFORM_CHUNK_BYTES: String(CHUNK_BYTES), TRANSFORM_MAX_REJECTS: String(MAX_REJECTS) } });
 
 interface TimelineEntry {
   readonly activity: string;
@@ -126,6 +127,21 @@ describe('transforms of tables', () => {
     assert.deepEqual([ended.error?.code, ended.error?.retryable], ['rejected', false]);
     const unknown = await started((await world.put('a b c\n', 'notes.md', 'text/markdown')).id, {});
     assert.match((await world.ends(unknown.id, 'failed')).error?.message ?? '', /from\.format/);
+  });
+
+  it('ends as failed, and makes nothing, when more records do not fit than may be left out, in all chunks together', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, index) => (index >= 5_000 && index % 10 === 0 ? 'x,y\n' : `${index},some words\n`));
+    const file = await world.put(`id,name\n${rows.join('')}`, 'unfit.csv', 'text/csv');
+    const columns = [
+      { name: 'id', type: 'integer' },
+      { name: 'name', type: 'text' },
+    ];
+    const operation = await started(file.id, { columns });
+    const { error } = await world.ends(operation.id, 'failed');
+    assert.deepEqual([error?.code, error?.retryable], ['rejected', false]);
+    assert.match(error?.message ?? '', /More than 1000 records do not fit; .* line 15002 \(wrong_type\)/);
+    assert.ok((await chunksOf(operation.id)).length > 1);
+    assert.deepEqual((await world.core().deps.storage.list({ prefix: 'transforms/' })).objects, []);
   });
 
   it('is cancelled in the middle of a chunk, and leaves nothing', async () => {

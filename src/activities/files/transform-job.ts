@@ -21,6 +21,8 @@ export interface FileTransformDeps {
   readonly tables: Tables;
   readonly transforms: {
     readonly chunkBytes: number;
+    /** Records of one table that may be left out. */
+    readonly maxRejects: number;
     readonly quotaBytes: number;
   };
 }

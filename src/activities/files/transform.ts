@@ -52,9 +52,11 @@ async function transformChunks(deps: FileTransformDeps, running: Running): Promi
   const place = { firstByte: last?.end_byte ?? plan.firstByte, firstLine: last?.end_line ?? plan.firstLine };
   const progress = createProgress(deps.store.streams, job.run, { total: source.sizeBytes, unit: 'bytes' });
   let number = job.chunks.length;
+  let rejectedSoFar = job.chunks.reduce((total, chunk) => total + chunk.rejected, 0);
   for await (const chunk of work.cut({ open: source.open, plan, ...place, chunkBytes: deps.transforms.chunkBytes })) {
     signal.throwIfAborted();
-    await recorded(deps.store, { run: job.run, number }, () => transformChunk(deps, running, { chunk, plan, number }));
+    const step = { chunk, plan, number, rejectedSoFar };
+    rejectedSoFar += await recorded(deps.store, { run: job.run, number }, () => transformChunk(deps, running, step));
     await progress.report(source.readBytes());
     if (chunk.isLast) return { isDone: true };
     if (performance.now() - startedAt > STEP_MS) break;
@@ -78,17 +80,20 @@ interface NumberedChunk {
   readonly chunk: CutChunk;
   readonly plan: TablePlan;
   readonly number: number;
+  /** Records, in the chunks before. */
+  readonly rejectedSoFar: number;
 }
 
+/** Gives how many records of it were rejected. */
 async function transformChunk(
-  { store, storage }: FileTransformDeps,
+  { store, storage, transforms: { maxRejects } }: FileTransformDeps,
   { job, work, signal }: Running,
-  numbered: NumberedChunk,
-): Promise<void> {
-  const { chunk, plan, number } = numbered;
+  { chunk, plan, number, rejectedSoFar }: NumberedChunk,
+): Promise<number> {
   const { run, transform } = job;
   const end = { number, end_byte: chunk.endByte };
-  const { path, rows, rejected: rejectedRows, rejectsPath } = await work.convert({ chunk, plan, to: outputOf(job.input), signal });
+  const rejects = { left: Math.max(0, maxRejects - rejectedSoFar), of: maxRejects };
+  const { path, rows, rejected: rejectedRows, rejectsPath } = await work.convert({ chunk, plan, to: outputOf(job.input), rejects, signal });
   if (path !== undefined) await storage.putFile(partName(run, transform, { ...end, what: 'part' }), path, { signal });
   if (rejectsPath !== undefined) await storage.putFile(partName(run, transform, { ...end, what: 'rejects' }), rejectsPath, { signal });
   const isKept = await store.files.transforms.finishChunk(transform, {
@@ -103,14 +108,15 @@ async function transformChunk(
     has_rejects: rejectsPath !== undefined,
   });
   if (!isKept) throw overtaken();
+  return rejectedRows;
 }
 
 /** Each attempt at a chunk is in the operation's timeline, as steps are: whoever counts them sees what was done again. */
-async function recorded(
+async function recorded<T>(
   store: Store,
   { run, number }: { readonly run: RunRef; readonly number: number },
-  work: () => Promise<void>,
-): Promise<void> {
+  work: () => Promise<T>,
+): Promise<T> {
   const entry = {
     id: uuidv7(),
     tenantId: run.tenantId,
@@ -122,6 +128,7 @@ async function recorded(
     startedAt: new Date(),
   };
   await store.timeline.write(run.tenantId, [entry]);
-  await work();
+  const result = await work();
   await store.timeline.write(run.tenantId, [{ ...entry, finishedAt: new Date(), outcome: 'succeeded' }]);
+  return result;
 }

@@ -1,8 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { giveBack } from '../give-back.ts';
 import { RecordScanner } from '../record-scanner.ts';
-import { writeTogether } from '../write-all.ts';
 import type { CutChunk, CutRequest, KnownPlace, OpenInput, Reject } from '../tables.ts';
+import { type SliceLimits, sliceLimits, SliceWriter } from './slices.ts';
 
 /** A longer record is not in the output. */
 export const MAX_RECORD_BYTES = 2 * 1024 * 1024;
@@ -18,16 +17,14 @@ const RETURN = 0x0d;
 export async function* cutChunks(request: CutRequest, path: string): AsyncGenerator<CutChunk, void> {
   let place: KnownPlace = { byte: request.firstByte, line: request.firstLine };
   const cutter = new Cutter(request, place);
-  const file = await open(path, 'w+');
   try {
     for (;;) {
-      const chunk = await cutter.next(file, path);
+      const chunk = await cutter.next(path);
       yield chunk;
       place = { byte: chunk.endByte, line: chunk.endLine };
       if (chunk.isLast) return;
     }
   } finally {
-    await file.close();
     await cutter.close();
   }
 }
@@ -35,6 +32,7 @@ export async function* cutChunks(request: CutRequest, path: string): AsyncGenera
 /** Where the input stands, with what was read of it and belongs to the next chunk. */
 class Cutter {
   readonly #request: CutRequest;
+  readonly #limits: SliceLimits;
   #input: AsyncIterator<Uint8Array>;
   #scanner: RecordScanner;
   /** Where the scanner began. */
@@ -52,44 +50,44 @@ class Cutter {
 
   constructor(request: CutRequest, start: KnownPlace) {
     this.#request = request;
+    this.#limits = sliceLimits(request.plan);
     this.#start = start;
     this.#input = inputAt(request.open, start.byte);
     this.#scanner = scannerOf(request);
   }
 
-  async next(file: FileHandle, path: string): Promise<CutChunk> {
+  async next(path: string): Promise<CutChunk> {
     const first = this.#recordEnd();
     const rejects: Reject[] = [];
-    let written = 0;
-    const write = async (pieces: readonly Buffer[]): Promise<void> => {
-      if (pieces.length > 0) await writeTogether(file, pieces, written);
-      for (const { length } of pieces) written += length;
-    };
-    await write(this.#takeWhole());
-    while (written < this.#request.chunkBytes) {
+    await using writer = new SliceWriter(path, this.#limits, first);
+    const add = (pieces: readonly Buffer[]): Promise<void> => writer.add(pieces, this.#recordEnd(), this.#takePlaces());
+    await add(this.#takeWhole());
+    while (writer.bytes < this.#request.chunkBytes && !writer.isFull) {
       if (this.#pendingBytes > MAX_RECORD_BYTES) {
         // A chunk has no holes, so that a place in it tells a place in the input.
-        if (written > 0) break;
+        if (writer.bytes > 0) break;
         rejects.push(await this.#skipRecord());
         break;
       }
-      if (!(await this.#read())) {
-        await write(this.#pending);
+      // What the next piece would take the place of.
+      if (this.#unread === undefined || this.#unread.length === 0) await writer.flush();
+      if (!(await this.#read(this.#limits.stepBytes(writer)))) {
+        const rest = this.#pending;
         this.#endAll();
+        await add(rest);
         break;
       }
-      await write(this.#takeWhole());
+      await add(this.#takeWhole());
     }
-    await file.truncate(written);
     const end = this.#recordEnd();
+    await writer.end(end);
     return {
-      path,
+      slices: writer.slices,
       firstByte: first.byte,
       endByte: end.byte,
       firstLine: first.line,
       endLine: end.line,
       isLast: this.#isOver && this.#pendingBytes === 0,
-      places: this.#takePlaces(first.byte),
       rejects,
     };
   }
@@ -98,9 +96,8 @@ class Cutter {
     await this.#input.return?.();
   }
 
-  /** Those up to here, as places in the chunk. */
-  #takePlaces(firstByte: number): readonly KnownPlace[] {
-    const places = this.#places.map(({ byte, line }) => ({ byte: byte - firstByte, line }));
+  #takePlaces(): readonly KnownPlace[] {
+    const places = this.#places;
     this.#places = [];
     return places;
   }
@@ -110,11 +107,11 @@ class Cutter {
   }
 
   /** False at the end of the input. */
-  async #read(): Promise<boolean> {
+  async #read(stepBytes: number): Promise<boolean> {
     const piece = await this.#nextPiece();
     if (piece === undefined) return false;
-    // No more than a chunk takes, since the scanner tells but the last end of a record.
-    const taken = piece.subarray(0, Math.max(1, this.#request.chunkBytes));
+    // No more than a chunk or a slice takes, since the scanner tells but the last end of a record.
+    const taken = piece.subarray(0, Math.max(1, Math.min(this.#request.chunkBytes, stepBytes)));
     this.#unread = piece.subarray(taken.length);
     this.#take(taken);
     return true;

@@ -87,24 +87,24 @@ async function headOf(openInput: OpenInput, known: string | undefined): Promise<
   return { head, delimiter: known ?? guessDelimiter(head) };
 }
 
-async function sample(session: Session, openInput: OpenInput, plan: TablePlan): Promise<string> {
-  const path = session.pathOf('sample');
-  for await (const _chunk of cutChunks(
-    { open: openInput, plan, firstByte: plan.firstByte, firstLine: plan.firstLine, chunkBytes: SAMPLE_BYTES },
-    path,
-  ))
-    break;
-  return path;
+/** Undefined when there is nothing. */
+async function sample(session: Session, openInput: OpenInput, plan: TablePlan): Promise<string | undefined> {
+  const { firstByte, firstLine } = plan;
+  const chunks = cutChunks({ open: openInput, plan, firstByte, firstLine, chunkBytes: SAMPLE_BYTES }, session.pathOf('sample'));
+  // Without columns a chunk is one slice.
+  for await (const { slices } of chunks) return slices[0]?.path;
+  return undefined;
 }
 
 interface TextSample {
-  readonly path: string;
+  readonly path: string | undefined;
   readonly delimiter: string;
   readonly names: readonly string[];
 }
 
 async function textColumns(session: Session, { path, delimiter, names }: TextSample, signal: AbortSignal): Promise<readonly TableColumn[]> {
   const columns = names.map((name) => ({ name, type: 'VARCHAR' }));
+  if (path === undefined) return columns;
   const read = (
     from: string,
   ): string => `CREATE OR REPLACE TEMP TABLE sample AS SELECT * FROM read_csv(${quoted(from)}, auto_detect = false, header = false,
@@ -135,7 +135,7 @@ async function typesOf(session: Session, names: readonly string[], signal: Abort
   return names.map((_, index) => TEXT_TYPES.find((_type, sort) => found?.[`f${index}_${sort}`] === true)?.type ?? 'VARCHAR');
 }
 
-async function jsonColumns(session: Session, path: string, signal: AbortSignal): Promise<readonly TableColumn[]> {
+async function jsonColumns(session: Session, path: string | undefined, signal: AbortSignal): Promise<readonly TableColumn[]> {
   const filtered = session.pathOf('filtered');
   const names = new FieldNames();
   let objects = 0;
@@ -143,7 +143,7 @@ async function jsonColumns(session: Session, path: string, signal: AbortSignal):
     if (objects < SAMPLE_ROWS) names.take(value);
     objects += 1;
   };
-  const { lines } = await filterLines({ from: path, to: filtered, firstLine: 1, onObject });
+  const lines = path === undefined ? [] : await filterLines({ from: path, to: filtered, firstLine: 1, onObject });
   if (lines.length === 0) throw new TableError('The beginning of the file has no line that is a JSON object.');
   if (!names.areDistinct) throw new TableError(UNLIKE_NAMES);
   const options = `format = 'newline_delimited', sample_size = ${SAMPLE_ROWS}, map_inference_threshold = -1, field_appearance_threshold = 0, maximum_object_size = 16777216`;

@@ -2,16 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import { open } from 'node:fs/promises';
 import { giveBack, oneAtATime } from '../give-back.ts';
 import type { Reject } from '../tables.ts';
+import { linesOf } from './text-lines.ts';
 
 const TEXT_CHARS = 200;
 const MAX_DEPTH = 100;
-const PIECE_BYTES = 1024 * 1024;
-
-export interface FilteredLines {
-  /** For each line that is left: the line of the input that it was. */
-  readonly lines: readonly number[];
-  readonly rejects: readonly Reject[];
-}
+/** Lines may be so short that each takes a hundred times its bytes while it is looked at. */
+const PIECE_BYTES = 256 * 1024;
 
 interface Filter {
   readonly from: string;
@@ -19,12 +15,16 @@ interface Filter {
   readonly firstLine: number;
   /** Hears of each object that is kept. */
   readonly onObject?: (value: object) => void;
+  /** Hears of each line that is not, in order. */
+  readonly onReject?: (reject: Reject) => Promise<void>;
 }
 
-/** Keeps the lines that are JSON objects, in a file of their own, and says why the others are not. Blank lines are nothing. */
-export async function filterLines({ from, to, firstLine, onObject }: Filter): Promise<FilteredLines> {
+/**
+ * Keeps the lines that are JSON objects, in a file of their own, and says why the others are not. Blank lines are nothing. Gives for each line
+ * that is kept the line of the input that it was.
+ */
+export async function filterLines({ from, to, firstLine, onObject, onReject }: Filter): Promise<readonly number[]> {
   const lines: number[] = [];
-  const rejects: Reject[] = [];
   await using file = await open(from, 'r');
   const source = oneAtATime<Buffer>(file.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false }));
   await using target = await open(to, 'w');
@@ -38,13 +38,13 @@ export async function filterLines({ from, to, firstLine, onObject }: Filter): Pr
         kept.push(bytes, LINE_END);
         lines.push(line);
         onObject?.(found.value);
-      } else if ('code' in found) rejects.push({ line, ...found });
+      } else if ('code' in found) await onReject?.({ line, ...found });
     }
     const together = Buffer.concat(kept);
     await target.writeFile(together);
     giveBack(together);
   }
-  return { lines, rejects };
+  return lines;
 }
 
 const LINE_END = Buffer.from('\n');
@@ -85,22 +85,4 @@ function isDeep(bytes: Buffer): boolean {
     } else if (byte === 0x5d || byte === 0x7d) depth -= 1;
   }
   return false;
-}
-
-/** Lines without their ends, as many at a time as a piece has. Lines end as records do where no quotes are known. */
-async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly Buffer[]> {
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const piece of pieces) {
-    const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-    const lines: Buffer[] = [];
-    let from = 0;
-    for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, from)) {
-      lines.push(bytes.subarray(from, end));
-      from = end + 1;
-    }
-    rest = Buffer.from(bytes.subarray(from));
-    yield lines;
-    if (bytes !== piece) giveBack(bytes);
-  }
-  if (rest.length > 0) yield [rest];
 }
