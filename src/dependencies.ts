@@ -74,6 +74,7 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
   const clock = overrides.clock ?? systemClock;
   const metrics = createMetrics({
     backlog: () => store.system.dispatch.backlog(clock()),
+    inbox: () => store.system.checkout.inboxBacklog(),
     open: () => store.system.operations.countOpen(),
     clock,
   });

@@ -18,6 +18,8 @@ export interface Metrics {
 /** Where values come from that are asked for when somebody looks. */
 export interface MetricSources {
   readonly backlog: () => Promise<{ readonly count: number; readonly oldest: Date | undefined }>;
+  /** What the payment provider said and nobody has acted on. */
+  readonly inbox: () => Promise<{ readonly count: number; readonly oldest: Date | undefined }>;
   readonly open: () => Promise<readonly { readonly kind: string; readonly count: number; readonly oldest: Date }[]>;
   readonly clock: Clock;
 }
@@ -26,7 +28,20 @@ export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_EVERY_MS });
-  addBacklog(registers, sources);
+  addBacklog(registers, {
+    ask: sources.backlog,
+    clock: sources.clock,
+    name: 'nightshift_dispatch_backlog',
+    help: 'Rows that are due for Temporal and not delivered.',
+    oldestHelp: 'How long the oldest of them is due.',
+  });
+  addBacklog(registers, {
+    ask: sources.inbox,
+    clock: sources.clock,
+    name: 'nightshift_payment_inbox_backlog',
+    help: 'Events of the payment provider that were stored and not acted on.',
+    oldestHelp: 'How long ago the oldest of them came.',
+  });
   addOpenOperations(registers, sources);
   return {
     registry,
@@ -67,29 +82,63 @@ export function countClosed(
   metrics.operationSeconds.observe({ kind, status }, seconds);
 }
 
-function addBacklog(registers: Registry[], { backlog, clock }: MetricSources): void {
-  const age = new Gauge({ name: 'nightshift_dispatch_backlog_oldest_seconds', help: 'How long the oldest of them is due.', registers });
-  // Asked for once per look, by the first of the pair.
-  const count = new Gauge({
-    name: 'nightshift_dispatch_backlog',
-    help: 'Rows that are due for Temporal and not delivered.',
+interface Backlog {
+  readonly ask: MetricSources['backlog'];
+  readonly clock: Clock;
+  readonly name: string;
+  readonly help: string;
+  readonly oldestHelp: string;
+}
+
+function addBacklog(registers: Registry[], { ask, clock, name, help, oldestHelp }: Backlog): void {
+  const look = onceAtATime(ask);
+  const age = new Gauge({
+    name: `${name}_oldest_seconds`,
+    help: oldestHelp,
     registers,
     async collect() {
-      const found = await backlog().catch(() => undefined);
-      if (found === undefined) return;
-      count.set(found.count);
-      age.set(found.oldest === undefined ? 0 : (clock().getTime() - found.oldest.getTime()) / 1000);
+      const found = await look();
+      if (found !== undefined) age.set(found.oldest === undefined ? 0 : (clock().getTime() - found.oldest.getTime()) / 1000);
+    },
+  });
+  const count = new Gauge({
+    name,
+    help,
+    registers,
+    async collect() {
+      const found = await look();
+      if (found !== undefined) count.set(found.count);
     },
   });
 }
 
+/** Metrics that are looked at together ask together. Undefined: there was no answer. */
+function onceAtATime<T>(ask: () => Promise<T>): () => Promise<T | undefined> {
+  let asking: Promise<T | undefined> | undefined;
+  return () => {
+    asking ??= ask()
+      .catch(() => undefined)
+      .finally(() => {
+        asking = undefined;
+      });
+    return asking;
+  };
+}
+
 function addOpenOperations(registers: Registry[], { open, clock }: MetricSources): void {
   const labelNames = ['kind'] as const;
+  const look = onceAtATime(open);
   const age = new Gauge({
     name: 'nightshift_operations_open_oldest_seconds',
     help: 'Age of the oldest open operation.',
     labelNames,
     registers,
+    async collect() {
+      const found = await look();
+      if (found === undefined) return;
+      age.reset();
+      for (const { kind, oldest } of found) age.set({ kind }, (clock().getTime() - oldest.getTime()) / 1000);
+    },
   });
   const count = new Gauge({
     name: 'nightshift_operations_open',
@@ -97,14 +146,10 @@ function addOpenOperations(registers: Registry[], { open, clock }: MetricSources
     labelNames,
     registers,
     async collect() {
-      const found = await open().catch(() => undefined);
+      const found = await look();
       if (found === undefined) return;
       count.reset();
-      age.reset();
-      for (const row of found) {
-        count.set({ kind: row.kind }, row.count);
-        age.set({ kind: row.kind }, (clock().getTime() - row.oldest.getTime()) / 1000);
-      }
+      for (const row of found) count.set({ kind: row.kind }, row.count);
     },
   });
 }

@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import { type PaymentReader, startPaymentJobs } from '../../src/control/payments.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import { type Databases, openDatabases, withTenant } from '../../src/store/database.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { eventually } from '../support/eventually.ts';
@@ -107,5 +108,29 @@ describe('payments that may still change', () => {
       [await readAt(301 * DAY_MS), await readAt(301 * DAY_MS + HOUR_MS), await readAt(302 * DAY_MS), await readAt(331 * DAY_MS)],
       [true, false, true, false],
     );
+  });
+});
+
+describe('the metrics', () => {
+  test('tell how many events nobody has acted on, and for how long', async () => {
+    const now = new Date(BEGAN_MS + 400 * DAY_MS);
+    const hint = (id: string) => ({ id, type: 'charge.updated', about: { kind: 'intent', id: 'pi_1' } });
+    await store.system.checkout.receive([hint('evt_1'), hint('evt_2')], now);
+    const { registry } = createMetrics({
+      backlog: () => Promise.resolve({ count: 0, oldest: undefined }),
+      inbox: () => store.system.checkout.inboxBacklog(),
+      open: () => Promise.resolve([]),
+      clock: () => new Date(now.getTime() + 90_000),
+    });
+    const seen = async () => (await registry.metrics()).split('\n').filter((line) => line.startsWith('nightshift_payment_inbox'));
+    assert.deepEqual((await seen()).toSorted(), [
+      'nightshift_payment_inbox_backlog 2',
+      'nightshift_payment_inbox_backlog_oldest_seconds 90',
+    ]);
+    for (const id of ['evt_1', 'evt_2']) await store.system.checkout.settleHint(id, 'merged', now);
+    assert.deepEqual((await seen()).toSorted(), [
+      'nightshift_payment_inbox_backlog 0',
+      'nightshift_payment_inbox_backlog_oldest_seconds 0',
+    ]);
   });
 });

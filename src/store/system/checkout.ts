@@ -52,6 +52,8 @@ export interface SystemCheckoutStore {
   settleHint(eventId: string, outcome: string, now: Date): Promise<void>;
   /** Comes again later, the later the more often it did. */
   postponeHint(row: InboxRow, now: Date): Promise<void>;
+  /** How many hints nobody has acted on, and when the oldest came. */
+  inboxBacklog(): Promise<{ readonly count: number; readonly oldest: Date | undefined }>;
   /** Whether this process does what is done every so often by one. */
   takeTurn(name: string, everyMs: number, now: Date): Promise<boolean>;
   /** Such work was done to its end. */
@@ -86,6 +88,15 @@ export function createSystemCheckoutStore(db: Kysely<Database>): SystemCheckoutS
     async postponeHint({ eventId, attempts }, now) {
       const due_at = new Date(now.getTime() + Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** Math.min(attempts, 10)));
       await db.updateTable('stripe_inbox').set({ due_at }).where('event_id', '=', eventId).execute();
+    },
+
+    async inboxBacklog() {
+      const row = await db
+        .selectFrom('stripe_inbox')
+        .select((e) => [e.fn.countAll<string>().as('count'), e.fn.min('received_at').as('oldest')])
+        .where('processed_at', 'is', null)
+        .executeTakeFirstOrThrow();
+      return { count: Number(row.count), oldest: row.oldest ?? undefined };
     },
 
     async takeTurn(name, everyMs, now) {
