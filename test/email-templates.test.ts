@@ -123,7 +123,7 @@ describe('the templates that ship', () => {
     const all = await shipped.list();
     assert.deepEqual(
       all.map(({ name }) => name),
-      ['cart-reminder', 'operation-ended', 'payment-pending', 'receipt', 'welcome'],
+      ['cart-reminder', 'operation-ended', 'order-undone', 'payment-pending', 'receipt', 'welcome'],
     );
     for (const template of all) {
       assert.deepEqual(template.locales, ['de', 'en']);
@@ -158,12 +158,13 @@ describe('the API', () => {
       [
         ['cart-reminder', ['de', 'en']],
         ['operation-ended', ['de', 'en']],
+        ['order-undone', ['de', 'en']],
         ['payment-pending', ['de', 'en']],
         ['receipt', ['de', 'en']],
         ['welcome', ['de', 'en']],
       ],
     );
-    assert.deepEqual(Object.keys(body.data[4].sample), ['name', 'product', 'startUrl', 'helpEmail']);
+    assert.deepEqual(Object.keys(body.data[5].sample), ['name', 'product', 'startUrl', 'helpEmail']);
   });
 
   test('shows a mail before it is sent, with the sample or with other data', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { FulfilmentReport } from '../../src/adapters/fulfilment.ts';
+import type { EmailContent } from '../../src/contracts/email.ts';
 import { eventually } from '../support/eventually.ts';
 import { useShop } from './world.ts';
 
@@ -67,6 +68,18 @@ describe('an order that comes to nothing', () => {
     assert.equal(ended.error?.code, 'not_fulfilled');
     const order = await shop.reaches(id, 'refunded');
     assert.deepEqual([order.capturedAmount, order.refundedAmount], [1990, 1990]);
+    const mails = "select input from operation where kind = 'email' and natural_key like '%' || $1";
+    const [row, ...more] = await eventually(
+      async () => {
+        const rows = await shop.api().sql(shop.tenant().id, mails, [id]);
+        return rows.length > 0 ? rows : undefined;
+      },
+      { timeoutMs: 150_000 },
+    );
+    assert.deepEqual(more, []);
+    const mail = row?.['input'] as EmailContent; // as the e-mail feature keeps it
+    assert.equal(mail.subject, `Your order ${id} was not carried out`);
+    assert.match(mail.text ?? '', /given\s+€19\.90\s+back/);
     assert.deepEqual(await shop.stock('refused'), { stock: 1, available: 1 });
     assert.equal((await cartOf(id)).status, 'open');
   });

@@ -27,6 +27,12 @@ export interface FulfilRequest {
   readonly isApproved: boolean;
 }
 
+export interface UndoneRequest {
+  readonly run: RunRef;
+  /** Why, snake_case. */
+  readonly code: string;
+}
+
 export type Fulfilled =
   | { readonly outcome: 'accepted'; readonly reference: string }
   | { readonly outcome: 'held' | 'refused'; readonly code: string }
@@ -77,7 +83,23 @@ export function createFulfilmentActivities(deps: FulfilmentActivityDeps) {
     return { receiptId: accepted.operation.root_id };
   }
 
-  return { fulfilOrder, sendReceipt };
+  /** Has a mail sent, once, to a buyer who had paid for what could not be carried out: that the money is on its way back, and why. */
+  async function tellUndone({ run, code }: UndoneRequest): Promise<object> {
+    const order = await orderOf(store, run);
+    if (order.email === null || order.refunded_amount === 0) return {};
+    await store.operations.accept({
+      tenantId: run.tenantId,
+      kind: KINDS.email,
+      input: await undoneOf(deps, order, code),
+      naturalKey: `undone:${order.id}`,
+      start: { tags: ['order'], metadata: { orderId: order.id } },
+      actor: { actor: 'workflow' },
+      now: new Date(run.nowMs),
+    });
+    return {};
+  }
+
+  return { fulfilOrder, sendReceipt, tellUndone };
 }
 
 async function orderOf(store: Store, run: RunRef): Promise<OrderRow> {
@@ -137,6 +159,19 @@ function receiptOf({ templates, shopName }: FulfilmentActivityDeps, order: Order
     ...(rest > 0 ? { paidAmount: order.captured_amount, notChargedAmount: rest } : {}),
   };
   return makeMail(templates, { template: 'receipt', to: order.email ?? '', locale: order.locale ?? undefined, data });
+}
+
+function undoneOf({ templates, shopName }: FulfilmentActivityDeps, order: OrderRow, code: string): Promise<object> {
+  const data = {
+    ...(order.buyer_name === null ? {} : { name: order.buyer_name }),
+    shop: shopName,
+    orderNumber: order.id,
+    orderedAt: order.created_at.toISOString(),
+    currency: order.currency,
+    refundedAmount: order.refunded_amount,
+    reason: code,
+  };
+  return makeMail(templates, { template: 'order-undone', to: order.email ?? '', locale: order.locale ?? undefined, data });
 }
 
 function codeOf(response: Readonly<Record<string, unknown>> | null): string {

@@ -208,6 +208,7 @@ async function undo(ending: Ending, work: OrderWork): Promise<Outcome> {
   const { code, message } = ending;
   const state = ending.state === 'cancelled' ? 'cancelled' : 'failed';
   await core.endOrder({ run: work.control.run(), state, code });
+  if (view.capturedAmount > 0) await outside.tellUndone({ run: work.control.run(), code });
   return state === 'cancelled' ? { status: 'cancelled' } : { status: 'failed', error: { code, message, retryable: false } };
 }
 
