@@ -49,7 +49,7 @@ describe('tables: DuckDB', () => {
     const bytes = Buffer.from(input);
     const tables = createDuckdbTables({ folder: join(folder, 'work') });
     const paths: string[] = [];
-    let rejects: readonly Reject[] = [];
+    const rejects: Reject[] = [];
     let [rows, rejected, chunks] = [0, 0, 0];
     const open = (firstByte: number) => piecesOf(bytes.subarray(firstByte));
     await using work = await tables.open({ threads: 1 });
@@ -63,7 +63,8 @@ describe('tables: DuckDB', () => {
       chunks += 1;
       rows += converted.rows;
       rejected += converted.rejected;
-      if (converted.rejectsPath !== undefined) rejects = [...rejects, ...linesOf(await readFile(converted.rejectsPath, 'utf8'))];
+      if (converted.rejectsPath !== undefined)
+        for (const reject of linesOf(await readFile(converted.rejectsPath, 'utf8'))) rejects.push(reject);
       if (converted.path === undefined) continue;
       const kept = join(folder, `part-${count}-${chunks}`);
       await copyFile(converted.path, kept);
@@ -136,15 +137,15 @@ describe('tables: DuckDB', () => {
         { name: 'name', type: 'VARCHAR' },
       ],
     };
-    for (const [end, count] of [
+    for (const [end, records] of [
       ['\n', 52_000],
       // Ends that are mixed make the engine refuse the whole, so that it gets a copy.
       ['\r\n', 22_000],
     ] as const) {
-      const lines = Array.from({ length: count }, (_, index) => (index % 1_000 === 0 ? `${index},"a\nb"` : 'x'));
+      const lines = Array.from({ length: records }, (_, index) => (index % 1_000 === 0 ? `${index},"a\nb"` : 'x'));
       const { rows, rejected, rejects, chunks } = await transform(`id,name\n${lines.join(end)}\r`, wish);
       const expected = lines.flatMap((line, index) => (line === 'x' ? [index + 2 + Math.ceil(index / 1_000)] : []));
-      assert.deepEqual([rows, rejected, chunks], [count / 1_000, count - count / 1_000, 1]);
+      assert.deepEqual([rows, rejected, chunks], [records / 1_000, records - records / 1_000, 1]);
       assert.deepEqual(
         rejects.filter(({ code }) => code === 'missing_columns').map(({ line }) => line),
         expected,
