@@ -415,6 +415,16 @@ describe('tables: DuckDB', () => {
     await session.rows(`COPY (SELECT 1) TO '${session.pathOf('inside.csv')}'`, signal);
   });
 
+  it('never tries again what the engine refuses for a reason of its own, and quotes nothing of it', async () => {
+    const { Session } = await import('../../src/adapters/tables/session.ts');
+    await using session = await Session.open(join(folder, 'refused'), 1);
+    await writeFile(session.pathOf('x.jsonl'), '{"at":{"Secret":1,"secret":2}}\n');
+    await assert.rejects(session.rows(`SELECT * FROM read_json('${session.pathOf('x.jsonl')}')`, signal), {
+      name: 'TableError',
+      message: 'The table engine gave up on the table: Not implemented Error.',
+    });
+  });
+
   it('stops when it is asked to, and leaves nothing', async () => {
     const tables = createDuckdbTables({ folder: join(folder, 'stopped') });
     {

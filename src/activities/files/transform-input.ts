@@ -3,6 +3,10 @@ import type { OpenInput, Tables } from '../../adapters/tables.ts';
 import { fileGone } from './core.ts';
 
 const HEAD_BYTES = 4;
+/** What stands for bytes that are nothing in their encoding. */
+const REPLACEMENT = '\ufffd';
+/** Nothing in UTF-8 either, so that the record is rejected as such bytes in UTF-8 are. */
+const INVALID = Buffer.from([0xff]);
 const MARKS = [
   { encoding: 'utf-8', bytes: Buffer.from([0xef, 0xbb, 0xbf]) },
   { encoding: 'utf-16le', bytes: Buffer.from([0xff, 0xfe]) },
@@ -16,6 +20,12 @@ export interface TransformInput {
   readBytes(): number;
 }
 
+interface Reading {
+  readonly encoding: string | undefined;
+  /** Ends the reading, also of what is passed over. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * The content of a file from any byte of its text on: unpacked, in UTF-8, without a byte order mark. Where the text is not what is stored,
  * what comes before is read again and passed over.
@@ -23,7 +33,7 @@ export interface TransformInput {
 export async function openInput(
   { tables }: { readonly tables: Pick<Tables, 'unpack'> },
   file: FileBytes,
-  wanted: string | undefined,
+  { encoding: wanted, signal }: Reading,
 ): Promise<TransformInput> {
   const found = await file.stat();
   if (found === undefined) throw fileGone();
@@ -37,6 +47,7 @@ export async function openInput(
     if (opened === undefined) throw fileGone();
     try {
       for await (const piece of opened.body) {
+        signal.throwIfAborted();
         const bytes = piece as Uint8Array;
         readBytes += bytes.length;
         yield bytes;
@@ -76,8 +87,15 @@ function packingOf(head: Buffer): 'none' | 'gzip' | 'zstd' {
 
 async function* decoded(content: AsyncIterable<Uint8Array>, encoding: string): AsyncGenerator<Uint8Array> {
   const decoder = new TextDecoder(encoding);
-  for await (const piece of content) yield Buffer.from(decoder.decode(piece, { stream: true }));
-  yield Buffer.from(decoder.decode());
+  for await (const piece of content) yield encoded(decoder.decode(piece, { stream: true }));
+  yield encoded(decoder.decode());
+}
+
+function encoded(text: string): Buffer {
+  if (!text.includes(REPLACEMENT)) return Buffer.from(text);
+  return Buffer.concat(
+    text.split(REPLACEMENT).flatMap((part, index) => (index === 0 ? [Buffer.from(part)] : [INVALID, Buffer.from(part)])),
+  );
 }
 
 async function* from(content: AsyncIterable<Uint8Array>, firstByte: number): AsyncGenerator<Uint8Array> {

@@ -46,7 +46,7 @@ interface Running {
 async function transformChunks(deps: FileTransformDeps, running: Running): Promise<{ readonly isDone: boolean }> {
   const { job, work, signal } = running;
   const startedAt = performance.now();
-  const source = await openInput(deps, job.bytes, job.input.from?.encoding);
+  const source = await openInput(deps, job.bytes, { encoding: job.input.from?.encoding, signal });
   const plan = planOf(job.transform) ?? (await makePlan(deps, running, source));
   const last = job.chunks.at(-1);
   const place = { firstByte: last?.end_byte ?? plan.firstByte, firstLine: last?.end_line ?? plan.firstLine };

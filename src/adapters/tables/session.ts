@@ -84,11 +84,16 @@ export class Session implements AsyncDisposable {
   }
 }
 
-/** Messages of the engine quote content and paths, so none of them is shown. */
+/**
+ * Messages of the engine quote content and paths, so none of them is shown. The same table with the same statement fails again, whatever the
+ * engine calls it; only what is wrong with a disk may pass.
+ */
 function explained(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof TableError || INTERRUPTED.test(error.message)) return error;
-  const sort = /^[A-Z][A-Za-z -]+ Error/.exec(error.message)?.[0] ?? 'Error';
-  if (/^Out of Memory/i.test(sort)) return new TableError('The table needs more memory than there is for one.', { cause: error });
-  const isData = /^(?:Invalid Input|Conversion|Invalid|Binder|Out of Range)/i.test(sort);
-  return isData ? new TableError('The table can not be read as what it is said to be.', { cause: error }) : error;
+  const sort = /^[A-Z][A-Za-z -]+ Error/.exec(error.message)?.[0];
+  if (sort === undefined || sort === 'IO Error') return error;
+  if (sort === 'Out of Memory Error') return new TableError('The table needs more memory than there is for one.', { cause: error });
+  const isData = /^(?:Invalid Input|Conversion|Invalid|Binder|Out of Range)/.test(sort);
+  const message = isData ? 'The table can not be read as what it is said to be.' : `The table engine gave up on the table: ${sort}.`;
+  return new TableError(message, { cause: error });
 }
