@@ -1,6 +1,7 @@
 import type { TaskQueue } from '../contracts/pure/task-queues.ts';
 import { type CheckoutActivityDeps, createCheckoutActivities } from './checkout/index.ts';
 import { createEmailActivities, type EmailActivityDeps } from './email.ts';
+import { addColumns } from './files/columns.ts';
 import { createFileActivities, createFileCoreActivities, type FileActivityDeps } from './files/index.ts';
 import { createOperationActivities, type OperationActivityDeps } from './operations.ts';
 
@@ -10,7 +11,7 @@ export type QueueActivities = Readonly<Record<TaskQueue, object>>;
 export function createActivities(
   deps: EmailActivityDeps & FileActivityDeps & OperationActivityDeps & CheckoutActivityDeps,
 ): QueueActivities {
-  const operations = createOperationActivities(deps);
+  const operations = createOperationActivities(deps, { fileTransform: addColumns(deps.store) });
   const files = createFileActivities(deps);
   const email = createEmailActivities(deps);
   const checkout = createCheckoutActivities(deps);

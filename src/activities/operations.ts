@@ -32,8 +32,11 @@ export interface OperationActivityDeps {
   readonly onClosed: (closing: { readonly kind: string; readonly status: string; readonly seconds: number }) => void;
 }
 
+/** By kind: adds to an outcome, as it is stored, what must not pass through a workflow. Safe to repeat. */
+export type Completions = Readonly<Record<string, (run: RunRef, outcome: Outcome) => Promise<Outcome>>>;
+
 /** The bookkeeping of every operation. All are local activities: one statement each, safe to repeat, ≤ 5 ms. */
-export function createOperationActivities({ store, kinds, onClosed }: OperationActivityDeps) {
+export function createOperationActivities({ store, kinds, onClosed }: OperationActivityDeps, completions: Completions = {}) {
   return {
     /** Opens the row, for workflows whose first step is nothing else. */
     async openOperation(run: RunRef) {
@@ -48,7 +51,7 @@ export function createOperationActivities({ store, kinds, onClosed }: OperationA
 
     /** Ends the operation, or says how long an effect that is being sent may still take. */
     async closeOperation({ run, outcome, isCancelRequested }: CloseOperationRequest) {
-      const whole = await withColumns(store, run, outcome);
+      const whole = (await completions[run.kind]?.(run, outcome)) ?? outcome;
       const closed = await store.lifecycle.close({ run, outcome: whole, cancelRequested: isCancelRequested, kind: kinds[run.kind] });
       if (closed.closed) onClosed({ kind: run.kind, status: closed.status, seconds: closed.seconds });
       return closed;
@@ -70,14 +73,6 @@ export function createOperationActivities({ store, kinds, onClosed }: OperationA
       return {};
     },
   };
-}
-
-/** The result of a transform names the columns of the new file, which pass through no workflow. */
-async function withColumns(store: Store, run: RunRef, outcome: Outcome): Promise<Outcome> {
-  const fileId = outcome.result?.['fileId'];
-  if (run.kind !== 'fileTransform' || outcome.status !== 'succeeded' || typeof fileId !== 'string') return outcome;
-  const columns = await store.files.made.columnsOf(run.tenantId, fileId);
-  return columns === undefined ? outcome : { ...outcome, result: { ...outcome.result, columns } };
 }
 
 export type OperationActivities = ReturnType<typeof createOperationActivities>;

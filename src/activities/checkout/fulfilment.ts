@@ -143,14 +143,21 @@ function partyOf(fulfilment: Fulfilment, order: OrderRow, { isApproved, told }: 
   };
 }
 
-function receiptOf({ templates, shopName }: FulfilmentActivityDeps, order: OrderRow): Promise<object> {
-  const rest = order.total_amount - order.captured_amount;
-  const data = {
+/** What every mail about an order says. */
+function aboutOrder({ shopName }: FulfilmentActivityDeps, order: OrderRow) {
+  return {
     ...(order.buyer_name === null ? {} : { name: order.buyer_name }),
     shop: shopName,
     orderNumber: order.id,
     orderedAt: order.created_at.toISOString(),
     currency: order.currency,
+  };
+}
+
+function receiptOf(deps: FulfilmentActivityDeps, order: OrderRow): Promise<object> {
+  const rest = order.total_amount - order.captured_amount;
+  const data = {
+    ...aboutOrder(deps, order),
     items: order.lines.map(({ name: title, quantity, amount }) => ({ title, quantity, amount })),
     shippingAmount: order.shipping_amount,
     taxAmount: order.tax_amount,
@@ -158,20 +165,12 @@ function receiptOf({ templates, shopName }: FulfilmentActivityDeps, order: Order
     // Of reserved money a part may have been taken.
     ...(rest > 0 ? { paidAmount: order.captured_amount, notChargedAmount: rest } : {}),
   };
-  return makeMail(templates, { template: 'receipt', to: order.email ?? '', locale: order.locale ?? undefined, data });
+  return makeMail(deps.templates, { template: 'receipt', to: order.email ?? '', locale: order.locale ?? undefined, data });
 }
 
-function undoneOf({ templates, shopName }: FulfilmentActivityDeps, order: OrderRow, code: string): Promise<object> {
-  const data = {
-    ...(order.buyer_name === null ? {} : { name: order.buyer_name }),
-    shop: shopName,
-    orderNumber: order.id,
-    orderedAt: order.created_at.toISOString(),
-    currency: order.currency,
-    refundedAmount: order.refunded_amount,
-    reason: code,
-  };
-  return makeMail(templates, { template: 'order-undone', to: order.email ?? '', locale: order.locale ?? undefined, data });
+function undoneOf(deps: FulfilmentActivityDeps, order: OrderRow, code: string): Promise<object> {
+  const data = { ...aboutOrder(deps, order), refundedAmount: order.refunded_amount, reason: code };
+  return makeMail(deps.templates, { template: 'order-undone', to: order.email ?? '', locale: order.locale ?? undefined, data });
 }
 
 function codeOf(response: Readonly<Record<string, unknown>> | null): string {

@@ -9,7 +9,7 @@ import { withHeartbeat } from '../lib/heartbeat.ts';
 import type { RefundRow } from '../../store/checkout/refund-rows.ts';
 import type { Store } from '../../store/index.ts';
 import { readAsked } from '../lib/asked.ts';
-import { refundChange } from './payment.ts';
+import { refundChange } from './payment-changes.ts';
 import { changePayment, type PaymentChange, type PaymentParts, providerKey, settleChange } from './payment-effect.ts';
 import { noteRefusal } from './refusals.ts';
 import type { PaymentSync } from './sync.ts';

@@ -1,11 +1,11 @@
 import { holdsCardNumber } from '../../contracts/card-numbers.ts';
-import { CURRENCIES } from '../../contracts/currencies.ts';
 import type { OrderInput, RefundInput } from '../../contracts/checkout/orders.ts';
 import type { Quote } from '../../contracts/checkout/quotes.ts';
 import type { StoredCart } from '../../store/checkout/cart-steps.ts';
 import type { Accepted, AcceptRequest } from '../../store/operations.ts';
 import type { AcceptWork, ApiContext } from '../lib/context.ts';
 import { HttpProblem } from '../lib/problems.ts';
+import { wholeRule } from './amounts.ts';
 
 const CARD_NUMBER = 'Tags and metadata must not hold a card number: those are for the payment provider’s form alone.';
 /** How often a cart is quoted anew that somebody changes at the same moment. */
@@ -59,11 +59,8 @@ export function acceptRefund(ctx: ApiContext): AcceptWork {
         const { order, leftAmount } = accepted;
         throw new HttpProblem('refund_too_large', `At most ${leftAmount} ${order.currency} in minor units can be given back.`);
       }
-      case 'odd_amount': {
-        const { currency } = accepted.order;
-        const message = `must be a multiple of ${CURRENCIES.get(currency)?.multipleOf ?? 1} in ${currency}`;
-        throw new HttpProblem('invalid_request', `The amount ${message}.`);
-      }
+      case 'odd_amount':
+        throw new HttpProblem('invalid_request', `The amount ${wholeRule(accepted.order.currency)}.`);
       default:
         return accepted;
     }

@@ -1,4 +1,3 @@
-import { CURRENCIES, fractionProblem } from '../../contracts/currencies.ts';
 import { OrderCapture } from '../../contracts/checkout/orders.ts';
 import { KINDS } from '../../contracts/kinds.ts';
 import { Reason } from '../../contracts/operation.ts';
@@ -8,6 +7,7 @@ import type { OrderRow } from '../../store/checkout/merge.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import { type JsonReply, type Route, type TenantCaller, tenantRoute } from '../lib/route.ts';
+import { badAmount, requireWhole } from './amounts.ts';
 import { ORDER_RESPONSE } from './orders.ts';
 import { findOrder, presentOrder } from './present-order.ts';
 
@@ -108,19 +108,12 @@ function captureRoute(ctx: ApiContext): Route {
       if (row.state !== 'authorized')
         throw new HttpProblem('order_not_in_state', `The order is ${row.state}: only what is authorized can be taken.`);
       const { amount, reason } = request.body;
-      if (amount !== undefined && amount > row.authorized_amount) {
-        const message = `must be at most the ${row.authorized_amount} that are authorized`;
-        throw badAmount(message);
-      }
-      if (amount !== undefined && fractionProblem(amount, row.currency) !== undefined)
-        throw badAmount(`must be a multiple of ${CURRENCIES.get(row.currency)?.multipleOf ?? 1} in ${row.currency}`);
+      if (amount !== undefined && amount > row.authorized_amount)
+        throw badAmount(`must be at most the ${row.authorized_amount} that are authorized`);
+      if (amount !== undefined) requireWhole(amount, row.currency);
       return tell(ctx, { ...request, row, name: ORDER_SIGNALS.capture, payload: amount === undefined ? {} : { amount }, reason });
     },
   });
-}
-
-function badAmount(message: string): HttpProblem {
-  return new HttpProblem('invalid_request', `/amount ${message}.`, { errors: [{ pointer: '/amount', message }] });
 }
 
 /** Paid, and whoever ships has not taken it yet. */

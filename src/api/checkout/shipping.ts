@@ -1,10 +1,9 @@
 import { CATALOGUE_SCOPE, CHECKOUT_SCOPES } from '../../contracts/checkout/scopes.ts';
 import { ShippingContent, ShippingPage, ShippingParams, ShippingRate } from '../../contracts/checkout/shipping.ts';
-import { CURRENCIES, fractionProblem } from '../../contracts/currencies.ts';
 import type { ShippingRow } from '../../store/checkout/shipping.ts';
 import type { ApiContext } from '../lib/context.ts';
-import { HttpProblem } from '../lib/problems.ts';
 import { type Route, tenantRoute } from '../lib/route.ts';
+import { requireWhole } from './amounts.ts';
 
 const TAG = 'Checkout';
 const CONTENT = { amount: 490, freeFromAmount: 10_000, taxPercent: 19 };
@@ -60,13 +59,6 @@ function putRoute(ctx: ApiContext): Route {
       return { status: 200, body: presentShipping(await ctx.store.checkout.shipping.put(request)) };
     },
   });
-}
-
-/** @throws {HttpProblem} for fractions that no cart could be paid with */
-function requireWhole(amount: number, currency: string): void {
-  if (fractionProblem(amount, currency) === undefined) return;
-  const message = `must be a multiple of ${CURRENCIES.get(currency)?.multipleOf ?? 1} in ${currency}`;
-  throw new HttpProblem('invalid_request', `/amount ${message}.`, { errors: [{ pointer: '/amount', message }] });
 }
 
 function presentShipping(row: ShippingRow): ShippingRate {

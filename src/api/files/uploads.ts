@@ -3,14 +3,12 @@ import * as z from 'zod';
 import { KINDS } from '../../contracts/kinds.ts';
 import { UuidParams } from '../../contracts/routes.ts';
 import type { UploadRow } from '../../store/files/records.ts';
-import type { Locked } from '../../store/files/locks.ts';
 import type { ApiContext } from '../lib/context.ts';
 import { HttpProblem } from '../lib/problems.ts';
 import { type Idempotency, type Route, type TenantCaller, tenantRoute } from '../lib/route.ts';
 import { prepareStart } from '../lib/start.ts';
 import { CHECKSUM_ALGORITHMS, readChecksum } from './checksum.ts';
-import { LEASE_MS, locked, Receiver } from './receive.ts';
-import type { RunningHashes } from './running-hashes.ts';
+import { receiveBody, type ReceivingParts as Parts } from './receive-upload.ts';
 import { requireSeen, whenFree } from './upload-access.ts';
 import { answerOffset, BODY_TYPE, bodyBytes, readLength, requireBodyType, requireFits, sending } from './upload-requests.ts';
 import { notCreated } from './create.ts';
@@ -21,11 +19,6 @@ const EXTENSIONS = 'creation,creation-with-upload,creation-defer-length,checksum
 const BYTES = z.string().meta({ format: 'binary', description: 'Bytes of the file.' });
 const { scopes } = KINDS.fileProcessing;
 const REFUSES_BODY: ReadonlySet<string> = new Set(['checksum_mismatch', 'payload_too_large', 'quota_exceeded']);
-
-interface Parts {
-  readonly ctx: ApiContext;
-  readonly hashes: RunningHashes;
-}
 
 /** tus 1.0 (https://tus.io/protocols/resumable-upload): uploads that go on where they broke off. */
 export function uploadRoutes(parts: Parts): Route[] {
@@ -133,7 +126,7 @@ interface First extends Creating {
 /** The body that comes with the creation. Where it is refused, there is no upload either, unless the client has a key to come back to it with. */
 async function receiveFirst(parts: Parts, { auth, now, idempotency, upload, request, response, checksum }: First): Promise<UploadRow> {
   try {
-    return await receive(parts, { auth, upload, request, checksum });
+    return await receiveBody(parts, { auth, upload, request, checksum });
   } catch (error) {
     if (idempotency === undefined && error instanceof HttpProblem && REFUSES_BODY.has(error.code)) {
       response.removeHeader('Location');
@@ -233,7 +226,7 @@ function appendRoute({ ctx, hashes }: Parts): Route {
         const checksum = readChecksum(request.headers['upload-checksum']);
         requireFits(ctx, { request, offsetBytes, lengthBytes });
         await requireSeen(ctx, auth, params.id);
-        const upload = await receive(
+        const upload = await receiveBody(
           { ctx, hashes },
           { auth, upload: { id: params.id, offset_bytes: offsetBytes }, lengthBytes, request, checksum },
         );
@@ -264,56 +257,5 @@ function terminateRoute({ ctx }: Parts): Route {
         if (!removed) throw new HttpProblem('upload_gone');
         response.status(204).end();
       }),
-  });
-}
-
-interface Appending {
-  readonly auth: TenantCaller;
-  readonly upload: Pick<UploadRow, 'id' | 'offset_bytes'>;
-  readonly lengthBytes?: number | undefined;
-  readonly request: Request;
-  readonly checksum: ReturnType<typeof readChecksum>;
-}
-
-/** Takes the lock, receives the body, gives the lock back. */
-async function receive({ ctx, hashes }: Parts, { auth, upload, lengthBytes, request, checksum }: Appending): Promise<UploadRow> {
-  const taken = await ctx.store.files.uploads.lock({
-    ...{ tenantId: auth.tenantId, id: upload.id, offsetBytes: upload.offset_bytes, lengthBytes, leaseMs: LEASE_MS },
-    quotaBytes: ctx.files.quotaBytes,
-  });
-  // A client that lost the last answer asks again with nothing left to send.
-  if (taken.outcome === 'ended' && isRepeatedEnd(taken.upload, upload, request)) return taken.upload;
-  if (taken.outcome !== 'locked') throw refusalOf(taken);
-  const { lock, isLengthNew } = taken;
-  const order = { auth, upload: taken.upload, lock, isLengthNew, request, checksum, isAllOrNothing: false };
-  const released = await new Receiver(ctx, hashes, order).run();
-  return released.upload;
-}
-
-function isRepeatedEnd(stored: UploadRow, { offset_bytes: offsetBytes }: Pick<UploadRow, 'offset_bytes'>, request: Request): boolean {
-  return stored.state === 'complete' && stored.offset_bytes === offsetBytes && bodyBytes(request) === 0;
-}
-
-function refusalOf(taken: Exclude<Locked, { outcome: 'locked' }>): HttpProblem {
-  switch (taken.outcome) {
-    case 'missing':
-      return new HttpProblem('not_found');
-    case 'busy':
-      return locked();
-    case 'quota':
-      return new HttpProblem('quota_exceeded');
-    case 'other_length':
-      return badHeader('upload-length', 'is not the length that was given before, or less than what is there');
-    case 'ended':
-      if (taken.upload.state !== 'complete') return new HttpProblem('upload_gone');
-      return otherOffset(taken.upload);
-    case 'other_offset':
-      return otherOffset(taken.upload);
-  }
-}
-
-function otherOffset({ offset_bytes: offsetBytes }: UploadRow): HttpProblem {
-  return new HttpProblem('upload_offset_mismatch', `Bytes that are safe: ${offsetBytes}.`, {
-    headers: { 'Upload-Offset': String(offsetBytes) },
   });
 }
