@@ -27,6 +27,7 @@ class Load {
   /** Requests that had to be repeated. */
   repeats = 0;
   #next = 0;
+  #strike: { readonly at: number; readonly act: () => void } | undefined;
   readonly #product: () => Product;
   readonly #name: string;
 
@@ -40,6 +41,11 @@ class Load {
     await Promise.all(Array.from({ length: MAX_OPEN }, () => this.#work(total)));
   }
 
+  /** Acts once so many are acknowledged, before the client that heard so posts again: what it posts next meets what was done. */
+  strikeAt(at: number, act: () => void): void {
+    this.#strike = { at, act };
+  }
+
   async #work(total: number): Promise<void> {
     while (this.#next < total) {
       const ordinal = this.#next;
@@ -47,6 +53,10 @@ class Load {
       const recipients = Array.from({ length: 1 + (ordinal % 3) }, (_, index) => `${this.#name}-${ordinal}-${index}@example.com`);
       const id = await eventually(() => this.#post(ordinal, recipients), { timeoutMs: RECOVERY_MS, intervalMs: 50 });
       this.acknowledged.push({ id, recipients });
+      const strike = this.#strike;
+      if (strike === undefined || this.acknowledged.length < strike.at) continue;
+      this.#strike = undefined;
+      strike.act();
     }
   }
 
@@ -102,12 +112,12 @@ describe('a product whose processes are killed under load', { timeout: 600_000 }
     const perTarget = MAILS / targets.length;
     for (const [index, target] of targets.entries()) {
       const total = perTarget * (index + 1);
-      const posting = load.run(total);
-      await Promise.race([posting, eventually(() => load.acknowledged.length >= total - perTarget * 0.7, { timeoutMs: RECOVERY_MS })]);
-      const killedAt = performance.now();
-      const acknowledged = load.acknowledged.length;
-      product.kill(target);
-      await posting;
+      let [killedAt, acknowledged] = [0, 0];
+      load.strikeAt(total - perTarget * 0.7, () => {
+        [killedAt, acknowledged] = [performance.now(), load.acknowledged.length];
+        product.kill(target);
+      });
+      await load.run(total);
       await eventually(() => product.output().includes(`${target} is back after`), { timeoutMs: RECOVERY_MS });
       await eventually(async () => (await product.call('GET', '/readyz')).status === 200, { timeoutMs: RECOVERY_MS });
       context.diagnostic(
