@@ -4,11 +4,13 @@ import type { ChaosFeature, FeatureRun, FeatureWorld } from './lib/feature.ts';
 import { Ledger } from './lib/ledger.ts';
 import { Load } from './lib/load.ts';
 import type { Product } from './lib/product.ts';
+import type { Client } from './checkout/client.ts';
 import { collectEvidence } from './checkout/evidence.ts';
 import { paidOrders } from './checkout/journal.ts';
 import { judgeCheckout } from './checkout/judge.ts';
 import { liveBuyer, liveCrowd } from './checkout/life.ts';
-import { planAfterwards, planBuyers, planCrowd, shelf } from './checkout/plan.ts';
+import { Mailboxes } from './checkout/mailboxes.ts';
+import { isWaitedFor, planAfterwards, planBuyers, planCrowd, shelf } from './checkout/plan.ts';
 import type { Buyer } from './checkout/plan.ts';
 import { ReturnNews } from './checkout/return-news.ts';
 import { startTwinProcess } from './checkout/twin.ts';
@@ -74,7 +76,8 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
   const crowdComesWith = Math.floor(count / 3);
   const mailFile = join(folder, 'mails.jsonl');
   const ledger = await Ledger.create(join(folder, 'ledger.jsonl'));
-  const mails = await startMailServer({ seed, journalFile: mailFile, onAccepted: () => undefined });
+  const mailboxes = new Mailboxes();
+  const mails = await startMailServer({ seed, journalFile: mailFile, onAccepted: (to, source) => mailboxes.take(to, source) });
   const twin = await startTwinProcess(join(folder, 'provider'));
   const watch = watchProvider(twin);
   const crowdOrders = new Set<string>();
@@ -94,7 +97,7 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
       CART_REMINDERS: '5s,15s',
     },
     // The crowd comes when it comes: strikes go by what the others do, who are posted part by part.
-    expectedEffects: planned.filter(({ behaviour }) => behaviour !== 'leaves' && behaviour !== 'abandons').length,
+    expectedEffects: planned.filter(isWaitedFor).length,
     seenEffects: () => [...watch.paid()].filter((id) => !crowdOrders.has(id)).length,
     async prepare(product) {
       await twin.sendWebhooksTo(`${product.endpoints['api'] ?? ''}/hooks/stripe`);
@@ -107,7 +110,7 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
       const buyer: Buyer | undefined = planned[ordinal];
       if (buyer === undefined) throw new Error(`there is no buyer ${ordinal}`);
       const beside = ordinal === crowdComesWith ? crowd : [];
-      const client = { load, ledger, onAcknowledged };
+      const client = { load, ledger, mailboxes, onAcknowledged };
       await Promise.all([
         liveBuyer(buyer, client),
         liveCrowd(beside, { ...client, onAcknowledged: () => undefined, onOrder: (id) => crowdOrders.add(id) }),
@@ -117,10 +120,10 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
       const { many, last } = afterwards;
       buyers.push(...many, last);
       const byKind = Object.groupBy(many, ({ behaviour, refunds }) => (refunds.length > 0 ? 'refunded' : behaviour));
-      const beside = (): Beside => ({ load: new Load(product, world), ledger });
+      const beside = (): Beside => ({ load: new Load(product, world), ledger, mailboxes });
       await setFaults([], lastWebhooks);
       await Promise.all([
-        liveAll(byKind.leaves ?? [], beside()),
+        liveAll([...(byKind.leaves ?? []), ...(byKind.comes_back ?? []), ...(byKind.unsubscribes ?? [])], beside()),
         // One after another, so that always some are about to pay while what was said of them is acted on.
         liveAll(byKind.second_card ?? [], { ...beside(), everyMs: COMES_EVERY_MS }),
       ]);
@@ -150,19 +153,18 @@ async function open({ seed, count, folder }: FeatureRun, { webhooks, lastWebhook
   return world;
 }
 
-interface Beside {
-  readonly load: Load;
-  readonly ledger: Ledger;
+interface Beside extends Omit<Client, 'onAcknowledged'> {
   /** How long after the one before each comes; all at once by default. */
   readonly everyMs?: number;
 }
 
 /** Buyers beside the loop. What they were not told by the end of their time, the judge finds. */
-async function liveAll(buyers: readonly Buyer[], { load, ledger, everyMs = 0 }: Beside): Promise<void> {
+async function liveAll(buyers: readonly Buyer[], { everyMs = 0, ...client }: Beside): Promise<void> {
+  const { load } = client;
   const timer = setTimeout(() => load.giveUp(), PART_MS);
   const live = async (buyer: Buyer, index: number): Promise<void> => {
     await load.pause(index * everyMs);
-    await liveBuyer(buyer, { load, ledger, onAcknowledged: () => undefined });
+    await liveBuyer(buyer, { ...client, onAcknowledged: () => undefined });
   };
   const lives = await Promise.allSettled(buyers.map(live));
   clearTimeout(timer);

@@ -7,7 +7,8 @@ import type { CheckoutEvidence, OrderEvidence } from '../chaos/checkout/evidence
 import { judgeCheckout } from '../chaos/checkout/judge.ts';
 import { readProvider } from '../chaos/checkout/journal.ts';
 import type { ProviderEvidence } from '../chaos/checkout/journal.ts';
-import { CROWD_SKU, CROWD_STOCK, planBuyers, planCrowd, SKUS, STOCK } from '../chaos/checkout/plan.ts';
+import { Mailboxes } from '../chaos/checkout/mailboxes.ts';
+import { CROWD_SKU, CROWD_STOCK, planAfterwards, planBuyers, planCrowd, SKUS, STOCK } from '../chaos/checkout/plan.ts';
 import type { Buyer } from '../chaos/checkout/plan.ts';
 import { ReturnNews } from '../chaos/checkout/return-news.ts';
 import type { JournalEntry } from '../chaos/email/journal.ts';
@@ -21,6 +22,8 @@ const BUYER: Buyer = {
   ...{ methods: ['pm_card_visa'], isDouble: false, refunds: [], wantsReminders: true, optsOutAfterMs: undefined },
 };
 const LEFT: Buyer = { ...BUYER, ordinal: 1, behaviour: 'leaves', email: 'm1-0@chaos.example', methods: [] };
+const RETURNED: Buyer = { ...BUYER, behaviour: 'comes_back' };
+const UNSUBSCRIBED: Buyer = { ...LEFT, behaviour: 'unsubscribes' };
 
 const CROWDED: Buyer = { ...BUYER, ordinal: 2, behaviour: 'crowds', sku: CROWD_SKU, quantity: 1, wantsReminders: false };
 const LAST = { sku: CROWD_SKU, stock: CROWD_STOCK, available: CROWD_STOCK };
@@ -64,7 +67,7 @@ function order(change: Partial<OrderEvidence> = {}): OrderEvidence {
   return {
     ...{ buyer: BUYER, id: 'o1', orderIds: ['o1'], status: 'succeeded', error: undefined, refunds: [], steps: [STEP, STEP] },
     order: { id: 'o1', state: 'paid', totalAmount: 3998, currency: 'EUR', capturedAmount: 3998, refundedAmount: 0 },
-    ...{ seenPaidAt: Date.now() + 60_000, seenStates: ['created', 'paid'], toldStates: ['created', 'paid'] },
+    ...{ acknowledgedAt: Date.now(), seenPaidAt: Date.now() + 60_000, seenStates: ['created', 'paid'], toldStates: ['created', 'paid'] },
     ...change,
   };
 }
@@ -142,6 +145,22 @@ describe('the judge of checkout', () => {
   test('lets an order wait for a person, who is told', () => {
     const stuck = { ...amounts(3998, 0), stuck: { reason: 'refund_failed' } };
     assert.deepEqual(judgeCheckout(evidence({ orders: [order({ status: 'running', order: stuck })] })).violations, []);
+  });
+
+  test('finds nothing in who bought when reminded, nor in who unsubscribed by the mail', () => {
+    const reminded = mail('Your cart at the shop is still here');
+    const bought = { buyers: [RETURNED, LEFT], orders: [order({ buyer: RETURNED })], left: new Set([0, 1]) };
+    const { violations, figures } = judgeCheckout(evidence({ ...bought, mails: [RECEIPT, REMINDED, reminded] }));
+    assert.deepEqual([violations, figures['bought when reminded']], [[], 1]);
+    const away = judgeCheckout(evidence({ buyers: [BUYER, UNSUBSCRIBED], optedOutAt: new Map([[1, 2_000]]) }));
+    assert.deepEqual([away.violations, away.figures['unsubscribed by the mail']], [[], 1]);
+  });
+
+  test('lets a cart be spoken of again whose order came to nothing', () => {
+    const orders = ended('failed', { order: amounts(0, 0), seenPaidAt: undefined, acknowledgedAt: 1_000 });
+    const mails = [REMINDED, mail('Your cart at the shop is still here', { at: 90_000 })];
+    const all = { ...withProvider(readProvider([])), orders, mails, products: pieces(STOCK) };
+    assert.deepEqual(judgeCheckout(evidence(all)).violations, []);
   });
 
   const faulty: Readonly<Record<string, readonly [() => Partial<CheckoutEvidence>, RegExp]>> = {
@@ -225,6 +244,29 @@ describe('the judge of checkout', () => {
       () => ({ optedOutAt: new Map([[1, 1_000]]), mails: [RECEIPT, { ...REMINDED, at: 9_000 }] }),
       /reminded 8000 ms after payment or unsubscription/,
     ],
+    'a second reminder after the first one was followed, before the money came': [
+      () => ({
+        ...{ buyers: [RETURNED, LEFT], orders: [order({ buyer: RETURNED, acknowledgedAt: 5_000 })], left: new Set([0, 1]) },
+        mails: [RECEIPT, REMINDED, mail('Your cart at the shop'), mail('Your cart at the shop, again', { at: 12_000 })],
+      }),
+      /buyer 0 was reminded 7000 ms after payment/,
+    ],
+    'a reminder that led to nothing': [
+      () => ({ buyers: [BUYER, { ...RETURNED, ordinal: 1, email: LEFT.email }] }),
+      /buyer 1 came back when reminded, and has no order/,
+    ],
+    'money that should have come after a reminder': [
+      () => ({ buyers: [RETURNED, LEFT], orders: [order({ buyer: RETURNED, status: 'failed', error: 'x' })] }),
+      /order 0 \(comes_back, o1\) should have been paid/,
+    ],
+    'a reminder after the one click that refuses them': [
+      () => ({
+        ...{ buyers: [BUYER, UNSUBSCRIBED], optedOutAt: new Map([[1, 2_000]]) },
+        mails: [RECEIPT, REMINDED, { ...REMINDED, messageId: '<second@mail>', at: 9_000 }],
+      }),
+      /buyer 1 was reminded 7000 ms after payment or unsubscription/,
+    ],
+    'a one click that was never taken': [() => ({ buyers: [BUYER, UNSUBSCRIBED] }), /buyer 1 could not unsubscribe by the mail/],
     'a reminder for somebody who never agreed': [() => ({ buyers: [BUYER, { ...LEFT, wantsReminders: false }] }), /never agreed/],
     'the same reminder twice': [() => ({ mails: [RECEIPT, REMINDED, REMINDED] }), /has <.*> 2 times/],
     'a reminder that never came': [() => ({ mails: [RECEIPT] }), /never was/],
@@ -276,16 +318,61 @@ describe('the watch for refunds that came back', () => {
   });
 });
 
+describe('the mailboxes of buyers', () => {
+  const HEAD = [
+    'Subject: Your cart at the shop is still here',
+    'List-Unsubscribe: <http://shop.example/unsubscribe/default.abc>',
+    'List-Unsubscribe-Post: List-Unsubscribe=One-Click',
+    'Content-Transfer-Encoding: quoted-printable',
+  ];
+  const BODY = 'Go on: http://shop.example/shop?cart=3Ddefault.=\r\nx_y-z [http://elsewhere.example]\r\n';
+  const source = (head: readonly string[], body = BODY): string => `${head.join('\r\n')}\r\n\r\n${body}`;
+
+  test('give what the first reminder leads to, and nothing before one came', () => {
+    const mailboxes = new Mailboxes();
+    mailboxes.take('a@b', source(['Subject: Your receipt for order 1']));
+    assert.equal(mailboxes.reminderOf('a@b'), undefined);
+    mailboxes.take('a@b', source(HEAD));
+    mailboxes.take('a@b', source(HEAD, 'http://shop.example/shop?cart=3Dsecond'));
+    const { recoveryUrl, unsubscribeUrl } = mailboxes.reminderOf('a@b') ?? assert.fail('It has come.');
+    assert.deepEqual(
+      [recoveryUrl.origin, recoveryUrl.searchParams.get('cart'), unsubscribeUrl],
+      ['http://shop.example', 'default.x_y-z', 'http://shop.example/unsubscribe/default.abc'],
+    );
+  });
+
+  test('complain of a reminder without its links', () => {
+    const mailboxes = new Mailboxes();
+    mailboxes.take('a@b', source(HEAD, 'Buy!'));
+    assert.throws(() => mailboxes.reminderOf('a@b'), /no link to the cart/);
+    mailboxes.take('c@d', source(HEAD.slice(0, 2)));
+    assert.throws(() => mailboxes.reminderOf('c@d'), /no one-click unsubscription/);
+  });
+});
+
 describe('the plan of buyers', () => {
   test('repeats for a seed, differs for another, and holds every behaviour', () => {
     const buyers = planBuyers(7, 400);
     assert.deepEqual(planBuyers(7, 400), buyers);
     assert.notDeepEqual(planBuyers(8, 400), buyers);
     const behaviours = new Set(buyers.map(({ behaviour }) => behaviour));
-    assert.equal(behaviours.size, 9);
+    assert.equal(behaviours.size, 11);
     assert.equal(new Set(buyers.map(({ currency }) => currency)).size, 3);
     assert.equal(new Set(buyers.map(({ email }) => email)).size, buyers.length);
     assert.ok(buyers.some(({ isDouble }) => isDouble) && buyers.some(({ refunds }) => refunds.length === 2));
+  });
+
+  test('has few who do what a reminder asks for, some of them in every run', () => {
+    for (const [buyers, most] of [
+      [planBuyers(1, 200), 20],
+      [planAfterwards(200).many, 3],
+    ] as const) {
+      for (const behaviour of ['comes_back', 'unsubscribes']) {
+        const found = buyers.filter((buyer) => buyer.behaviour === behaviour);
+        assert.ok(found.length >= 3 && found.length <= most, `${found.length} of ${behaviour}`);
+        assert.ok(found.every(({ wantsReminders, optsOutAfterMs }) => wantsReminders && optsOutAfterMs === undefined));
+      }
+    }
   });
 
   test('has a crowd of 500 beside the 200 of a full run, and none in a short one', () => {

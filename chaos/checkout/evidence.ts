@@ -71,6 +71,8 @@ export interface OrderEvidence {
   readonly order: z.infer<typeof Order> | undefined;
   readonly refunds: readonly RefundEvidence[];
   readonly steps: z.infer<typeof Timeline>['data'];
+  /** When the buyer was told that there is an order, in ms since 1970. */
+  readonly acknowledgedAt: number;
   /** When a client saw money taken first, in ms since 1970. */
   readonly seenPaidAt: number | undefined;
   /** What a client saw, each state when it was another than before. */
@@ -132,11 +134,12 @@ export async function collectEvidence(sources: EvidenceSources): Promise<Checkou
 interface Acknowledged {
   readonly cartId: string;
   readonly ids: readonly string[];
+  readonly at: number;
   readonly ledger: readonly LedgerEntry[];
   readonly told: ReadonlyMap<string, readonly string[]>;
 }
 
-async function askAbout(product: Product, buyer: Buyer, { cartId, ids, ledger, told }: Acknowledged): Promise<OrderEvidence> {
+async function askAbout(product: Product, buyer: Buyer, { cartId, ids, at, ledger, told }: Acknowledged): Promise<OrderEvidence> {
   const [id = ''] = ids;
   const [operation, order, ofCart, timeline] = [
     await read(product, `/v1/operations/${id}`),
@@ -162,6 +165,7 @@ async function askAbout(product: Product, buyer: Buyer, { cartId, ids, ledger, t
     order: order.status === 200 ? Order.parse(order.body) : undefined,
     refunds,
     steps: timeline.status === 200 ? Timeline.parse(timeline.body).data : [],
+    acknowledgedAt: at,
     seenPaidAt: seen.find(({ state }) => PAID_STATES.has(state))?.at,
     seenStates: seen.map(({ state }) => state),
     toldStates: told.get(id) ?? [],

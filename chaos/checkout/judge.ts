@@ -2,6 +2,7 @@ import { hasArrived, type JournalEntry } from '../email/journal.ts';
 import type { Verdict } from '../lib/feature.ts';
 import { type CheckoutEvidence, type OrderEvidence, PAID_STATES } from './evidence.ts';
 import type { OrderMoney } from './journal.ts';
+import { isReminder } from './mailboxes.ts';
 import { CROWD_SKU, CROWD_STOCK, mustPay, shelf } from './plan.ts';
 
 const TERMINAL: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'expired', 'unknown']);
@@ -33,7 +34,7 @@ export function judgeCheckout(evidence: CheckoutEvidence): Verdict {
     ...judgeReminders(evidence, byRecipient),
   ];
   const count = (isWanted: (one: OrderEvidence) => boolean): number => orders.filter(isWanted).length;
-  const reminders = arrived.filter(isReminder);
+  const reminders = arrived.filter(({ subject }) => isReminder(subject));
   return {
     violations,
     redone: orders.reduce((sum, { steps }) => sum + redoneSteps(steps), 0),
@@ -51,6 +52,9 @@ export function judgeCheckout(evidence: CheckoutEvidence): Verdict {
       'carts left': evidence.left.size,
       'told sold out': evidence.soldOut.size,
       reminders: reminders.length,
+      'bought when reminded': count(({ buyer, status }) => buyer.behaviour === 'comes_back' && status === 'succeeded'),
+      'unsubscribed by the mail': buyers.filter((buyer) => buyer.behaviour === 'unsubscribes' && evidence.optedOutAt.has(buyer.ordinal))
+        .length,
       'provider faults': provider.faults,
       'provider replays': provider.replays,
     },
@@ -205,29 +209,34 @@ function judgeReceipts(one: OrderEvidence, mails: readonly JournalEntry[]): read
 }
 
 function judgeReminders(evidence: CheckoutEvidence, byRecipient: ReadonlyMap<string, readonly JournalEntry[]>): readonly string[] {
-  const { buyers, orders, provider, optedOutAt, left } = evidence;
+  const { buyers, orders, optedOutAt, left } = evidence;
   const orderOf = new Map(orders.map((order) => [order.buyer.ordinal, order]));
   return buyers.flatMap((buyer) => {
-    const reminders = (byRecipient.get(buyer.email) ?? []).filter(isReminder);
-    const name = `buyer ${buyer.ordinal}`;
-    const paidAt = provider.orders.get(orderOf.get(buyer.ordinal)?.id ?? '')?.paidAtMs;
-    const endAt = Math.min(paidAt ?? Infinity, optedOutAt.get(buyer.ordinal) ?? Infinity);
+    const { ordinal, behaviour, wantsReminders, optsOutAfterMs } = buyer;
+    const reminders = (byRecipient.get(buyer.email) ?? []).filter(({ subject }) => isReminder(subject));
+    const name = `buyer ${ordinal}`;
+    const order = orderOf.get(ordinal);
+    const endAt = Math.min(boughtAt(evidence, order), optedOutAt.get(ordinal) ?? Infinity);
     const byId = Map.groupBy(reminders, ({ messageId }) => messageId);
     return [
-      ...(reminders.length > 0 && !buyer.wantsReminders ? [`${name} was reminded, and never agreed to it`] : []),
+      ...(reminders.length > 0 && !wantsReminders ? [`${name} was reminded, and never agreed to it`] : []),
       ...reminders
         .filter(({ at }) => at > endAt + IN_FLIGHT_MS)
         .map(({ at }) => `${name} was reminded ${at - endAt} ms after payment or unsubscription`),
       ...[...byId].filter(([, same]) => same.length > 1).map(([messageId, same]) => `${name} has ${messageId} ${same.length} times`),
-      ...(left.has(buyer.ordinal) && buyer.wantsReminders && buyer.optsOutAfterMs === undefined && reminders.length === 0
+      ...(left.has(ordinal) && wantsReminders && optsOutAfterMs === undefined && reminders.length === 0
         ? [`${name} left a cart, agreed to be reminded, and never was`]
         : []),
+      ...(behaviour === 'comes_back' && order === undefined ? [`${name} came back when reminded, and has no order`] : []),
+      ...(behaviour === 'unsubscribes' && !optedOutAt.has(ordinal) ? [`${name} could not unsubscribe by the mail`] : []),
     ];
   });
 }
 
-function isReminder({ subject }: JournalEntry): boolean {
-  return subject?.startsWith('Your cart at') === true;
+/** From when on nobody reminds of the cart. An order that comes to nothing gives it back; of any other, its first answer counts. */
+function boughtAt({ provider }: CheckoutEvidence, order: OrderEvidence | undefined): number {
+  const paidAt = provider.orders.get(order?.id ?? '')?.paidAtMs ?? Infinity;
+  return order?.status === 'succeeded' ? Math.min(paidAt, order.acknowledgedAt) : paidAt;
 }
 
 /** Attempts beyond the first at the same step of the same run: what a crash made Temporal give out again. */

@@ -1,7 +1,8 @@
 import * as z from 'zod';
-import type { Ledger } from '../lib/ledger.ts';
 import type { Load } from '../lib/load.ts';
+import { Cart, type Client } from './client.ts';
 import type { Buyer } from './plan.ts';
+import { comeBack, unsubscribe } from './reminded.ts';
 
 const FIRST_LOOK_MS = 200;
 const MAX_LOOK_MS = 1_500;
@@ -12,7 +13,6 @@ const CROWD_AT_ONCE = 50;
 const MAY_HAVE_ENDED: ReadonlySet<string> = new Set(['paid', 'partially_refunded', 'refunded', 'cancelled', 'failed', 'unknown']);
 const TERMINAL: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'expired', 'unknown']);
 
-const Cart = z.object({ id: z.string(), quote: z.object({ quoteHash: z.string() }) });
 const Problem = z.object({ code: z.string() });
 const Operation = z.object({ id: z.string(), status: z.string() });
 const Order = z.object({
@@ -22,12 +22,6 @@ const Order = z.object({
   payment: z.object({ nextAction: z.object({ url: z.string().optional() }).optional(), declined: z.unknown().optional() }),
 });
 type Order = z.infer<typeof Order>;
-
-interface Client {
-  readonly load: Load;
-  readonly ledger: Ledger;
-  readonly onAcknowledged: () => void;
-}
 
 /** Of dinars the provider takes multiples of 10 alone. */
 function partOf(amount: number, currency: string): number {
@@ -42,9 +36,11 @@ interface CrowdClient extends Client {
 
 /** A buyer from the cart to the end of the order, with refunds where the plan has some. Notes each answer that the judge needs. */
 export async function liveBuyer(buyer: Buyer, client: Client): Promise<void> {
-  const cart = await fillCart(buyer, client);
-  if (buyer.behaviour === 'leaves') return leave(buyer, cart.id, client);
-  const id = await checkOut(buyer, cart, client);
+  const filled = await fillCart(buyer, client);
+  if (buyer.behaviour === 'leaves') return leave(buyer, filled.id, client);
+  if (buyer.behaviour === 'unsubscribes') return unsubscribe(buyer, filled.id, client);
+  const basket = buyer.behaviour === 'comes_back' ? await comeBack(buyer, filled.id, client) : { cart: filled };
+  const id = await checkOut(buyer, basket, client);
   if (id === undefined) return;
   const order = await followOrder(buyer, id, client);
   for (const [index, share] of buyer.refunds.entries()) {
@@ -61,7 +57,7 @@ export async function liveCrowd(crowd: readonly Buyer[], client: CrowdClient): P
   const press = async (): Promise<void> => {
     for (let buyer = waiting.shift(); buyer !== undefined; buyer = waiting.shift()) {
       const cart = await makeCart(buyer, client);
-      const id = await checkOut(buyer, cart, client);
+      const id = await checkOut(buyer, { cart }, client);
       if (id === undefined) continue;
       client.onOrder(id);
       winners.push(followOrder(buyer, id, client));
@@ -71,14 +67,14 @@ export async function liveCrowd(crowd: readonly Buyer[], client: CrowdClient): P
   await Promise.all(winners);
 }
 
-async function makeCart({ ordinal, currency, sku, quantity }: Buyer, { load }: Client): Promise<z.infer<typeof Cart>> {
+async function makeCart({ ordinal, currency, sku, quantity }: Buyer, { load }: Client): Promise<Cart> {
   const body = { currency, items: [{ sku, quantity }] };
   const made = await load.ask('POST', '/v1/carts', { body, headers: { 'Idempotency-Key': `cart-${ordinal}` } });
   if (made.status !== 201) throw new Error(`the cart of buyer ${ordinal} was answered by ${made.status} ${JSON.stringify(made.body)}`);
   return Cart.parse(made.body);
 }
 
-async function fillCart(buyer: Buyer, client: Client): Promise<z.infer<typeof Cart>> {
+async function fillCart(buyer: Buyer, client: Client): Promise<Cart> {
   const { load } = client;
   const { ordinal, email, wantsReminders } = buyer;
   const cart = await makeCart(buyer, client);
@@ -99,12 +95,19 @@ async function leave({ ordinal, email, optsOutAfterMs }: Buyer, cartId: string, 
   if (status === 200) await ledger.append({ type: 'optedOut', ordinal, at: Date.now() });
 }
 
+interface Basket {
+  readonly cart: Cart;
+  /** Of who came back by a link, and has no other. */
+  readonly token?: string;
+}
+
 /** Once or twice at the same time: there must be one order. Undefined: somebody of the crowd was told that there are no pieces left. */
-async function checkOut(buyer: Buyer, cart: z.infer<typeof Cart>, { load, ledger, onAcknowledged }: Client): Promise<string | undefined> {
+async function checkOut(buyer: Buyer, { cart, token }: Basket, { load, ledger, onAcknowledged }: Client): Promise<string | undefined> {
   const { ordinal, methods, isDouble, behaviour } = buyer;
   const body = { quoteHash: cart.quote.quoteHash, paymentMethod: methods[0] };
   const presses = Array.from({ length: isDouble ? 2 : 1 }, async (_, press) => {
-    const headers = { 'Idempotency-Key': `checkout-${ordinal}-${press}` };
+    const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+    const headers = { 'Idempotency-Key': `checkout-${ordinal}-${press}`, ...authorization };
     const answer = await load.ask('POST', `/v1/carts/${cart.id}/checkout`, { body, headers });
     if (behaviour === 'crowds' && answer.status === 409 && Problem.parse(answer.body).code === 'cart_not_sellable') return undefined;
     if (answer.status !== 202 && answer.status !== 200)

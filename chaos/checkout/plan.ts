@@ -1,8 +1,9 @@
 import { createRandom, type Random } from '../lib/random.ts';
 
 /**
- * What a buyer does. `leaves`: fills a cart and goes. `refund_fails`: the bank sends the refund back a moment after it was made. `crowds`:
- * wants one of the few pieces that hundreds want at the same moment.
+ * What a buyer does. `leaves`: fills a cart and goes. `comes_back`: buys by the link of the first reminder. `unsubscribes`: by what the first
+ * reminder carries for that. `refund_fails`: the bank sends the refund back a moment after it was made. `crowds`: wants one of the few pieces
+ * that hundreds want at the same moment.
  */
 export type Behaviour =
   | 'card'
@@ -14,7 +15,9 @@ export type Behaviour =
   | 'debit'
   | 'failing_debit'
   | 'second_card'
-  | 'leaves';
+  | 'leaves'
+  | 'comes_back'
+  | 'unsubscribes';
 
 export interface Buyer {
   readonly ordinal: number;
@@ -51,6 +54,9 @@ const RETURN_EVERY = 5;
 const CURRENCIES = ['EUR', 'JPY', 'KWD'] as const;
 const REFUND_SHARE = 0.35;
 const DOUBLE_SHARE = 0.2;
+/** Of those who leave. */
+const COME_BACK_SHARE = 0.12;
+const UNSUBSCRIBE_SHARE = 0.12;
 const OPT_OUT_SHARE = 0.75;
 /** About the time of the first reminder, so that some meet it. */
 const OPT_OUT_FROM_MS = 4_500;
@@ -62,6 +68,8 @@ const LATE_OPT_OUT_FROM_MS = 5_100;
 const LATE_OPT_OUT_STEP_MS = 200;
 const LATE_REFUNDS = 8;
 const LATE_SECOND_CARDS = 12;
+const LATE_COME_BACK = 3;
+const LATE_UNSUBSCRIBE = 3;
 
 const MIX: readonly (readonly [Behaviour, number])[] = [
   ['card', 0.24],
@@ -74,6 +82,8 @@ const MIX: readonly (readonly [Behaviour, number])[] = [
   ['second_card', 0.08],
   ['leaves', 0.29],
 ];
+/** Their first answer is that there is a cart. */
+const LEAVING: ReadonlySet<Behaviour> = new Set(['leaves', 'comes_back', 'unsubscribes']);
 const METHODS: Readonly<Record<Behaviour, readonly string[]>> = {
   card: ['pm_card_visa'],
   crowds: ['pm_card_visa'],
@@ -85,14 +95,19 @@ const METHODS: Readonly<Record<Behaviour, readonly string[]>> = {
   failing_debit: ['pm_failed_de', 'pm_card_mastercard'],
   second_card: ['pm_card_visa_chargeDeclinedInsufficientFunds', 'pm_card_visa'],
   leaves: [],
+  comes_back: ['pm_card_visa'],
+  unsubscribes: [],
 };
+
+const MUST_PAY: ReadonlySet<Behaviour> = new Set(['card', 'crowds', 'refund_fails', 'debit', 'comes_back']);
 
 /** The same buyers for the same seed. */
 export function planBuyers(seed: number, count: number): readonly Buyer[] {
   const isSmall = count < CROWD_FROM;
-  return Array.from({ length: count }, (_, ordinal) =>
-    planBuyer(createRandom(seed, 'buyer', ordinal), { ordinal, hasReturn: isSmall && ordinal % RETURN_EVERY === RETURN_EVERY - 1 }),
-  );
+  return Array.from({ length: count }, (_, ordinal) => {
+    const hasReturn = isSmall && ordinal % RETURN_EVERY === RETURN_EVERY - 1;
+    return whenReminded(createRandom(seed, 'reminded', ordinal), planBuyer(createRandom(seed, 'buyer', ordinal), { ordinal, hasReturn }));
+  });
 }
 
 /** Who comes beside them, all at once; their ordinals follow. Nobody knows where they live, so they get no mail. */
@@ -116,7 +131,8 @@ export function planCrowd(count: number): readonly Buyer[] {
 /**
  * Who comes when all others have left, and nothing is killed any more: what depends on a moment is met in quiet. Some take their agreement
  * back just when the first reminder is on its way, some are given money back by a call that goes wrong at first, some are declined and
- * pay by another card while the news of that is acted on. The last one's refund comes back, and the app is killed upon that.
+ * pay by another card while the news of that is acted on, and some do what the first reminder has links for. The last one's refund comes
+ * back, and the app is killed upon that.
  */
 export function planAfterwards(firstOrdinal: number): { readonly many: readonly Buyer[]; readonly last: Buyer } {
   const planned = [
@@ -126,6 +142,8 @@ export function planAfterwards(firstOrdinal: number): { readonly many: readonly 
     })),
     ...Array.from({ length: LATE_REFUNDS }, (): Partial<Buyer> => ({ refunds: [0.3], behaviour: 'card' })),
     ...Array.from({ length: LATE_SECOND_CARDS }, (): Partial<Buyer> => ({ behaviour: 'second_card' })),
+    ...Array.from({ length: LATE_COME_BACK }, (): Partial<Buyer> => ({ behaviour: 'comes_back' })),
+    ...Array.from({ length: LATE_UNSUBSCRIBE }, (): Partial<Buyer> => ({ behaviour: 'unsubscribes' })),
     { refunds: [1], behaviour: 'refund_fails' } as const,
   ];
   const buyers = planned.map(({ behaviour = 'card', ...more }, index): Buyer => {
@@ -133,7 +151,7 @@ export function planAfterwards(firstOrdinal: number): { readonly many: readonly 
     const [currency, sku] = [CURRENCIES[index % CURRENCIES.length] ?? 'EUR', SKUS[index % SKUS.length] ?? SKUS[0]];
     return {
       ...{ ordinal, behaviour, email: `m${ordinal}-0@chaos.example`, currency, sku, quantity: 1, methods: METHODS[behaviour] },
-      ...{ isDouble: false, refunds: [], wantsReminders: behaviour === 'leaves', optsOutAfterMs: undefined },
+      ...{ isDouble: false, refunds: [], wantsReminders: LEAVING.has(behaviour), optsOutAfterMs: undefined },
       ...more,
     };
   });
@@ -150,7 +168,12 @@ export function shelf(buyers: readonly Buyer[]): ReadonlyMap<string, number> {
 
 /** Whether money must have been taken when all is over, whatever was killed. Who has to act in time may come too late. */
 export function mustPay({ behaviour }: Buyer): boolean {
-  return behaviour === 'card' || behaviour === 'crowds' || behaviour === 'refund_fails' || behaviour === 'debit';
+  return MUST_PAY.has(behaviour);
+}
+
+/** Whether strikes wait for the money of this buyer. Who comes back after a reminder is late, and whoever abandons brings none. */
+export function isWaitedFor({ behaviour }: Buyer): boolean {
+  return !LEAVING.has(behaviour) && behaviour !== 'abandons';
 }
 
 function planBuyer(random: Random, { ordinal, hasReturn }: { readonly ordinal: number; readonly hasReturn: boolean }): Buyer {
@@ -172,6 +195,15 @@ function planBuyer(random: Random, { ordinal, hasReturn }: { readonly ordinal: n
     wantsReminders: leaves || random.chance(0.5),
     optsOutAfterMs: leaves && random.chance(OPT_OUT_SHARE) ? OPT_OUT_FROM_MS + random.below(OPT_OUT_SPAN_MS) : undefined,
   };
+}
+
+/** What becomes of some who leave once they are reminded. Drawn apart, so that it changes nothing else of a seed's plan. */
+function whenReminded(random: Random, buyer: Buyer): Buyer {
+  if (buyer.behaviour !== 'leaves') return buyer;
+  const lot = random.next();
+  if (lot >= COME_BACK_SHARE + UNSUBSCRIBE_SHARE) return buyer;
+  const behaviour = lot < COME_BACK_SHARE ? 'comes_back' : 'unsubscribes';
+  return { ...buyer, behaviour, methods: METHODS[behaviour], optsOutAfterMs: undefined };
 }
 
 function drawn(lot: number): Behaviour {

@@ -19,8 +19,8 @@ export interface MailServerOptions {
   readonly seed: number;
   readonly journalFile: string;
   readonly holds?: Holds;
-  /** A mail is in the journal, on the disk. */
-  readonly onAccepted: (recipient: string) => void;
+  /** A mail is in the journal, on the disk. `source`: as it came. */
+  readonly onAccepted: (recipient: string, source: string) => void;
 }
 
 export interface MailServer extends AsyncDisposable {
@@ -179,7 +179,7 @@ class Conversation {
     const isLost = this.#fault === 'lost';
     await this.#note(isLost ? 'lost' : 'accepted', source, recipient);
     this.#shared.stored.push({ headers: headersOf(source), sizeBytes: source.length });
-    this.#shared.options.onAccepted(recipient);
+    this.#shared.options.onAccepted(recipient, source);
     if (isLost) this.#hangUp();
     else this.#say('250 queued');
   }
