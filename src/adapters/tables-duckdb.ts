@@ -3,7 +3,7 @@ import { createGunzip, createGzip, createZstdCompress } from 'node:zlib';
 import { Readable } from 'node:stream';
 import { oneAtATime } from './give-back.ts';
 import type { OutputFormat, OutputPart, TableColumn, Tables, TableWork } from './tables.ts';
-import { convertCsv } from './tables/csv.ts';
+import { createCsvConverter } from './tables/csv.ts';
 import { cutChunks } from './tables/cut.ts';
 import { inspectTable } from './tables/inspect.ts';
 import { convertJsonl } from './tables/jsonl.ts';
@@ -29,10 +29,11 @@ export function createDuckdbTables({ folder }: { /** Where those folders are mad
 }
 
 function workOf(session: Session): TableWork {
+  const convertCsv = createCsvConverter(session);
   return {
     inspect: (open, wish, signal) => inspectTable(session, { open, wish }, signal),
     cut: (request) => cutChunks(request, session.pathOf('chunk')),
-    convert: (request) => (request.plan.dialect.format === 'jsonl' ? convertJsonl(session, request) : convertCsv(session, request)),
+    convert: (request) => (request.plan.dialect.format === 'jsonl' ? convertJsonl(session, request) : convertCsv(request)),
     async empty({ columns, to, signal }) {
       const path = session.pathOf('part');
       const nothing = columns.map(({ name, type }) => `NULL::${type} AS ${named(name)}`).join(', ');

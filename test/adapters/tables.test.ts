@@ -11,6 +11,7 @@ import { gunzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { OutputFormat, OutputPart, Reject, TablePlan, TableWish } from '../../src/adapters/tables.ts';
 import { createDuckdbTables } from '../../src/adapters/tables-duckdb.ts';
+import { Session } from '../../src/adapters/tables/session.ts';
 import { unzstd } from '../../src/adapters/zstd-frames.ts';
 
 const signal = new AbortController().signal;
@@ -153,6 +154,49 @@ describe('tables: DuckDB', () => {
     }
   });
 
+  it('makes the same of a chunk in rounds, where its faults would take too much memory at once', async (t) => {
+    const wish: TableWish = {
+      ...CSV,
+      columns: [
+        { name: 'id', type: 'BIGINT' },
+        { name: 'day', type: 'TIMESTAMP WITH TIME ZONE' },
+        { name: 'price', type: 'DECIMAL(38,9)' },
+        { name: 'text', type: 'VARCHAR' },
+      ],
+    };
+    const record = (index: number): string =>
+      index % 7 === 0 ? 'x' : `${index},2026-01-31T10:00:${10 + (index % 50)}Z,${index}.5,"a\nb ${index}"`;
+    for (const end of ['\n', '\r\n']) {
+      // Its end makes the engine refuse the whole where it is another one.
+      const text = `id,day,price,text\n${Array.from({ length: 12_000 }, (_, index) => record(index)).join(end)}\n1,,,\r`;
+      const atOnce = await transform(text, wish);
+      const asked = t.mock.method(Session.prototype, 'rowsWithin', async () => undefined);
+      for (const to of [PARQUET, { format: 'csv', compression: 'gzip' }] as const) {
+        const inRounds = await transform(text, wish, { to });
+        const read = to.format === 'csv' ? 'read_csv' : 'read_parquet';
+        const options = to.format === 'csv' ? `, header = true, compression = 'gzip', all_varchar = true` : '';
+        const values = 'id::VARCHAR AS id, day::TIMESTAMPTZ::VARCHAR AS day, price::VARCHAR AS price, text';
+        assert.deepEqual(
+          await query(`SELECT ${values} FROM ${read}('${inRounds.path}'${options})`),
+          await query(`SELECT ${values} FROM read_parquet('${atOnce.path}')`),
+        );
+        assert.deepEqual([inRounds.rejects, inRounds.rejected, inRounds.chunks], [atOnce.rejects, atOnce.rejected, 1]);
+      }
+      assert.ok(asked.mock.callCount() > 0, 'there was more than one slice');
+      asked.mock.restore();
+    }
+  });
+
+  it('ends a statement that leaves more in memory than it may, and goes on', async () => {
+    await using session = await Session.open(join(folder, 'within'), 1);
+    const endless = 'CREATE TEMP TABLE numbers AS SELECT range AS n FROM range(100_000_000_000)';
+    assert.equal(await session.rowsWithin(1_000_000, endless, signal), undefined);
+    const rows = await session.rowsWithin(1_000_000, 'SELECT count(*)::DOUBLE AS tables FROM duckdb_tables()', signal);
+    assert.deepEqual(rows, [{ tables: 0 }]);
+    const stop = AbortSignal.timeout(100);
+    await assert.rejects(session.rowsWithin(1e12, endless, stop), { name: 'TimeoutError' });
+  });
+
   it('gives up where more records do not fit than may be left out', async () => {
     const maxRejects = 5;
     for (const [wish, good, bad] of [
@@ -174,13 +218,16 @@ describe('tables: DuckDB', () => {
 
   for (const [format, records] of [
     ['csv', 300_000],
+    // No field of any record fits.
+    ['wide', 700],
     ['jsonl', 2_000_000],
   ] as const)
-    it(`takes no more memory for ${format} of which nothing fits`, async () => {
+    it(`takes no more memory for a table of which nothing fits: ${format}`, async (t) => {
       const script = fileURLToPath(new URL('rejects-memory.ts', import.meta.url));
       const { stdout } = await promisify(execFile)(process.execPath, [script, join(folder, `rejects-${format}`), format, String(records)]);
       const { rejected, peakMb } = JSON.parse(stdout) as { readonly rejected: number; readonly peakMb: number }; // written by that script
       assert.equal(rejected, records);
+      t.diagnostic(`peak of ${Math.round(peakMb)} MB`);
       assert.ok(peakMb < 512, `${peakMb} MB`);
     });
 
@@ -251,7 +298,6 @@ describe('tables: DuckDB', () => {
   });
 
   it('asks for the types of few columns at a time, so that a cancel ends it', async (t) => {
-    const { Session } = await import('../../src/adapters/tables/session.ts');
     const { inspectTable } = await import('../../src/adapters/tables/inspect.ts');
     await using session = await Session.open(join(folder, 'wide'), 1);
     const names = Array.from({ length: 2_000 }, (_, index) => `c${index}`);
@@ -395,7 +441,6 @@ describe('tables: DuckDB', () => {
   });
 
   it('is shut in: it reads no other file, loads nothing, and keeps its settings', async () => {
-    const { Session } = await import('../../src/adapters/tables/session.ts');
     await using session = await Session.open(join(folder, 'shut'), 1);
     for (const statement of [
       `SELECT * FROM read_text('/etc/passwd')`,
@@ -416,7 +461,6 @@ describe('tables: DuckDB', () => {
   });
 
   it('never tries again what the engine refuses for a reason of its own, and quotes nothing of it', async () => {
-    const { Session } = await import('../../src/adapters/tables/session.ts');
     await using session = await Session.open(join(folder, 'refused'), 1);
     await writeFile(session.pathOf('x.jsonl'), '{"at":{"Secret":1,"secret":2}}\n');
     await assert.rejects(session.rows(`SELECT * FROM read_json('${session.pathOf('x.jsonl')}')`, signal), {

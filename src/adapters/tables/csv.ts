@@ -1,84 +1,130 @@
 import type { RecordScannerOptions } from '../record-scanner.ts';
-import {
-  type ChunkSlice,
-  type Converted,
-  type ConvertRequest,
-  type Reject,
-  type RejectCode,
-  TableError,
-  type TablePlan,
-} from '../tables.ts';
+import { type ChunkSlice, type Converted, type ConvertRequest, type OutputFormat, TableError, type TablePlan } from '../tables.ts';
+import { countFaults, forgetRejects, MANY_FAULTS, numberOf, rejectsOf } from './csv-rejects.ts';
 import { MAX_RECORD_BYTES } from './cut.ts';
-import { LineCounter } from './line-counter.ts';
+import { giveEngineMemoryBack } from './engine-memory.ts';
 import { endLinesAlike } from './line-ends.ts';
 import { RejectFile } from './rejects.ts';
-import type { Session } from './session.ts';
-import { columnList, copyOptions, quoted } from './sql.ts';
+import type { Row, Session } from './session.ts';
+import { columnList, copyOptions, quoted, readOutput } from './sql.ts';
 
-const TEXT_CHARS = 200;
-const FAULTS_AT_A_TIME = 100_000;
+/** What one statement may leave of faults in the engine's tables, unless they are of one slice. */
+const MAX_FAULT_BYTES = 48 * 1024 * 1024;
+/** More, or more columns, take so much memory that it is worth while to ask for it back. */
+const FEW_FAULTS = 10_000;
+const FEW_COLUMNS = 100;
+/** What rounds make is read but once more. */
+const ROUND_OUTPUT: OutputFormat = { format: 'parquet', compression: 'none' };
 
-const CODES: Readonly<Record<string, { readonly code: RejectCode; readonly message: string }>> = {
-  CAST: { code: 'wrong_type', message: 'The value does not fit the type of its column.' },
-  'MISSING COLUMNS': { code: 'missing_columns', message: 'The record has fewer fields than the table has columns.' },
-  'TOO MANY COLUMNS': { code: 'too_many_columns', message: 'The record has more fields than the table has columns.' },
-  'UNQUOTED VALUE': { code: 'bad_quotes', message: 'A quoted field goes on after its closing quote, or has none.' },
-  'LINE SIZE OVER MAXIMUM': { code: 'record_too_long', message: `The record is longer than ${MAX_RECORD_BYTES} bytes.` },
-  'INVALID ENCODING': { code: 'invalid_encoding', message: 'The record is not in the encoding that the table is in.' },
-};
-const OTHER = { code: 'unreadable', message: 'The record can not be read.' } as const;
-
-/** Reads one chunk of a delimited text with the engine's own reader, which keeps what it could not take. */
-export async function convertCsv(session: Session, request: ConvertRequest): Promise<Converted> {
-  const { chunk, signal } = request;
-  const path = session.pathOf('part');
-  await using rejects = await RejectFile.open(session.pathOf('rejects'), request.rejects);
-  for (const reject of chunk.rejects) await rejects.add(reject);
-  if (chunk.slices.length === 0) return { path: undefined, rows: 0, rejected: rejects.records, rejectsPath: await rejects.end() };
-  await forgetRejects(session, signal);
-  const { from, rows } = await copy(session, request, path);
-  for await (const reject of rejectsOf(session, from, request)) await rejects.add(reject);
-  // Not only before the next chunk: by then the engine has given their memory back.
-  await forgetRejects(session, signal);
-  return { path: rows === 0 ? undefined : path, rows, rejected: rejects.records, rejectsPath: await rejects.end() };
+/** Slices that are read by one statement. */
+interface Round {
+  readonly request: ConvertRequest;
+  readonly slices: readonly ChunkSlice[];
+  readonly to: OutputFormat;
+  readonly path: string;
 }
 
-/** The engine wants all lines of a chunk to end alike; where they don't, it gets a copy in which they do. */
-async function copy(session: Session, request: ConvertRequest, path: string): Promise<CopiedChunk> {
-  const write = async (from: readonly ChunkSlice[]): Promise<CopiedChunk> => {
-    const statement = `COPY (SELECT * FROM ${reader(from, request.plan)}) TO ${quoted(path)} ${copyOptions(request.to)}`;
-    const [counted] = await session.rows(statement, request.signal);
-    return { from, rows: Number(counted?.['Count'] ?? 0) };
-  };
-  const { slices } = request.chunk;
-  try {
-    return await write(slices);
-  } catch (error) {
-    if (!(error instanceof TableError)) throw error;
-    const alike: ChunkSlice[] = [];
-    for (const [index, { path: unlike, firstLine }] of slices.entries()) {
-      request.signal.throwIfAborted();
-      // In a copy with other ends of lines nothing is where it was.
-      const slice = { path: session.pathOf(`alike-${index}`), firstLine, places: [] };
-      await endLinesAlike(unlike, slice.path, scanOf(request.plan));
-      alike.push(slice);
+/**
+ * Reads chunks of a delimited text with the engine's own reader, which keeps what it could not take: in one go, or in rounds where that would
+ * take too much memory.
+ */
+export function createCsvConverter(session: Session): (request: ConvertRequest) => Promise<Converted> {
+  // Where one chunk is full of faults, the next is likely to be so too.
+  let isCrowded = false;
+
+  return async function convertCsv(request) {
+    const { chunk, plan, signal } = request;
+    await using rejects = await RejectFile.open(session.pathOf('rejects'), request.rejects);
+    for (const reject of chunk.rejects) await rejects.add(reject);
+    const made: { readonly path: string; readonly rows: number }[] = [];
+    let faults = 0;
+    for (let done = 0; done < chunk.slices.length;) {
+      const slices = isCrowded ? chunk.slices.slice(done, done + 1) : chunk.slices.slice(done);
+      const isAll = slices.length === chunk.slices.length;
+      const path = session.pathOf(isAll ? 'part' : `round-${done}`);
+      await forgetRejects(session, signal);
+      const copied = await copy(session, { request, slices, path, to: isAll ? request.to : ROUND_OUTPUT });
+      if (copied === undefined) {
+        isCrowded = true;
+        await giveEngineMemoryBack();
+        continue;
+      }
+      const counted = await countFaults(session, signal);
+      // Before the faults are read, which takes memory too.
+      if (counted > FEW_FAULTS || plan.columns.length > FEW_COLUMNS) await giveEngineMemoryBack();
+      const scan = scanOf(plan);
+      for await (const reject of rejectsOf(session, { slices: copied.slices, faults: counted, scan, signal })) await rejects.add(reject);
+      faults += counted;
+      if (copied.rows > 0) made.push({ path, rows: copied.rows });
+      done += slices.length;
     }
-    await forgetRejects(session, request.signal);
-    return write(alike);
-  }
+    // Not only before the next chunk: by then the engine has given their memory back.
+    await forgetRejects(session, signal);
+    if (faults <= MANY_FAULTS) isCrowded = false;
+    const rows = made.reduce((sum, round) => sum + round.rows, 0);
+    const path = await together(session, request, made);
+    return { path, rows, rejected: rejects.records, rejectsPath: await rejects.end() };
+  };
 }
 
-interface CopiedChunk {
+/** Gives one part of what the rounds made; undefined of nothing. */
+async function together(
+  session: Session,
+  { plan, to, signal }: ConvertRequest,
+  made: readonly { readonly path: string }[],
+): Promise<string | undefined> {
+  const part = session.pathOf('part');
+  const [first] = made;
+  if (first === undefined || first.path === part) return first?.path;
+  const rows = readOutput(
+    made.map(({ path }) => path),
+    ROUND_OUTPUT,
+    plan.columns,
+  );
+  await session.rows(`COPY (SELECT * FROM ${rows}) TO ${quoted(part)} ${copyOptions(to)}`, signal);
+  return part;
+}
+
+interface Copied {
   /** What was read. */
-  readonly from: readonly ChunkSlice[];
+  readonly slices: readonly ChunkSlice[];
   readonly rows: number;
 }
 
-async function forgetRejects(session: Session, signal: AbortSignal): Promise<void> {
-  for (const table of ['reject_errors', 'reject_scans']) await session.rows(`DROP TABLE IF EXISTS ${table}`, signal);
+/**
+ * The engine wants all lines of a chunk to end alike; where they don't, it gets a copy in which they do. Undefined: there are too many faults
+ * for so many slices.
+ */
+async function copy(session: Session, round: Round): Promise<Copied | undefined> {
+  const { slices, request } = round;
+  const { plan, signal } = request;
+  try {
+    return await write(session, round, slices);
+  } catch (error) {
+    if (!(error instanceof TableError)) throw error;
+    const alike: ChunkSlice[] = [];
+    for (const slice of slices) {
+      signal.throwIfAborted();
+      // In a copy with other ends of lines nothing is where it was.
+      const other = { path: session.pathOf(`alike-${numberOf(slice)}`), firstLine: slice.firstLine, places: [] };
+      await endLinesAlike(slice.path, other.path, scanOf(plan));
+      alike.push(other);
+    }
+    await forgetRejects(session, signal);
+    return write(session, round, alike);
+  }
 }
 
-export function scanOf({ dialect }: TablePlan): RecordScannerOptions {
+async function write(session: Session, { request, to, path }: Round, slices: readonly ChunkSlice[]): Promise<Copied | undefined> {
+  const { plan, signal } = request;
+  const statement = `COPY (SELECT * FROM ${reader(slices, plan)}) TO ${quoted(path)} ${copyOptions(to)}`;
+  let counted: readonly Row[] | undefined;
+  if (slices.length === 1) counted = await session.rows(statement, signal);
+  else counted = await session.rowsWithin(MAX_FAULT_BYTES, statement, signal);
+  return counted === undefined ? undefined : { slices, rows: Number(counted[0]?.['Count'] ?? 0) };
+}
+
+function scanOf({ dialect }: TablePlan): RecordScannerOptions {
   return { delimiters: [dialect.delimiter.charCodeAt(0)] };
 }
 
@@ -97,61 +143,4 @@ function reader(slices: readonly ChunkSlice[], plan: TablePlan): string {
     'parallel = false',
   ];
   return `read_csv([${slices.map(({ path }) => quoted(path)).join(', ')}], ${options.join(', ')})`;
-}
-
-/** In order; where they are many, slice by slice, since the engine puts what it sorts in memory. */
-async function* rejectsOf(session: Session, from: readonly ChunkSlice[], { plan, signal }: ConvertRequest): AsyncGenerator<Reject> {
-  await using lines = new SliceLines(from, scanOf(plan));
-  const [found] = await session.rows('SELECT count(*)::DOUBLE AS faults FROM reject_errors', signal);
-  const faults = Number(found?.['faults'] ?? 0);
-  if (faults === 0) return;
-  const pages = faults <= FAULTS_AT_A_TIME ? [''] : from.map(({ path }) => `WHERE file_path = ${quoted(path)}`);
-  for (const page of pages) {
-    // The number of a slice ends its name.
-    const statement = `SELECT regexp_extract(file_path, '[0-9]+$')::DOUBLE AS slice, (line_byte_position - 1)::DOUBLE AS place, column_name AS name,
-      error_type::VARCHAR AS sort, left(ltrim(csv_line, chr(10) || chr(13)), ${TEXT_CHARS}) AS text
-      FROM reject_errors JOIN reject_scans USING (scan_id, file_id) ${page} ORDER BY slice, line_byte_position, byte_position, column_idx`;
-    for await (const row of session.stream(statement, signal)) {
-      const { code, message } = CODES[String(row['sort'])] ?? OTHER;
-      yield {
-        line: await lines.lineAt(Number(row['slice']), Number(row['place'])),
-        ...(row['name'] === null ? {} : { column: String(row['name']) }),
-        code,
-        message,
-        ...(row['text'] === null ? {} : { text: String(row['text']) }),
-      };
-    }
-  }
-}
-
-/** Tells the lines of places in slices, asked for from the first to the last. */
-class SliceLines implements AsyncDisposable {
-  readonly #slices: readonly ChunkSlice[];
-  readonly #options: RecordScannerOptions;
-  #index = -1;
-  #lines: LineCounter | undefined;
-
-  constructor(slices: readonly ChunkSlice[], options: RecordScannerOptions) {
-    this.#slices = slices;
-    this.#options = options;
-  }
-
-  async lineAt(index: number, place: number): Promise<number> {
-    if (this.#lines === undefined || index !== this.#index) {
-      await this[Symbol.asyncDispose]();
-      const { path, firstLine, places } = this.#slices[index] ?? missing();
-      this.#lines = await LineCounter.open(path, this.#options, { first: { byte: 0, line: firstLine }, places });
-      this.#index = index;
-    }
-    return this.#lines.lineAt(place);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#lines?.[Symbol.asyncDispose]();
-    this.#lines = undefined;
-  }
-}
-
-function missing(): never {
-  throw new Error('the engine read a slice that nobody wrote');
 }

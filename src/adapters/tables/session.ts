@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { TableError } from '../tables.ts';
 import { quoted } from './sql.ts';
@@ -7,6 +8,9 @@ import { quoted } from './sql.ts';
 /** Its own count; buffers of files come on top, so that the whole stays below 512 MB. */
 const MEMORY_LIMIT = '384MB';
 const INTERRUPTED = /INTERRUPT/i;
+/** Far less often than the engine could fill what is left of its memory. */
+const LOOK_EVERY_MS = 50;
+const KEPT_BYTES = `SELECT sum(memory_usage_bytes + temporary_storage_bytes)::DOUBLE AS bytes FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'`;
 
 /** A value as rows of results have it. */
 export type Value = string | number | bigint | boolean | null;
@@ -56,6 +60,38 @@ export class Session implements AsyncDisposable {
     return rows;
   }
 
+  /** The same, unless tables in memory come to take more than this meanwhile: then it is ended, and undefined. */
+  async rowsWithin(maxBytes: number, statement: string, signal: AbortSignal): Promise<readonly Row[] | undefined> {
+    const over = new AbortController();
+    const ended = new AbortController();
+    const watching = this.#watch(maxBytes, over, ended.signal);
+    try {
+      return await this.rows(statement, AbortSignal.any([signal, over.signal]));
+    } catch (error) {
+      if (!over.signal.aborted || signal.aborted) throw error;
+      return undefined;
+    } finally {
+      // So that it ends no other statement.
+      ended.abort();
+      await watching;
+    }
+  }
+
+  async #watch(maxBytes: number, over: AbortController, ended: AbortSignal): Promise<void> {
+    // Nothing else is said on the connection that is at work.
+    const connection = await this.#instance.connect();
+    try {
+      while (await passes(LOOK_EVERY_MS, ended)) {
+        const [[bytes = 0] = []] = (await connection.runAndReadAll(KEPT_BYTES)).getRowsJS();
+        if (Number(bytes) <= maxBytes) continue;
+        over.abort();
+        return;
+      }
+    } finally {
+      connection.closeSync();
+    }
+  }
+
   /** Rows as they come. */
   async *stream(statement: string, signal: AbortSignal): AsyncGenerator<Row> {
     signal.throwIfAborted();
@@ -82,6 +118,11 @@ export class Session implements AsyncDisposable {
     this.#instance.closeSync();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** False: it was ended before. */
+async function passes(ms: number, ended: AbortSignal): Promise<boolean> {
+  return setTimeout(ms, true, { signal: ended }).catch(() => false);
 }
 
 /**

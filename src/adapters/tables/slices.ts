@@ -12,6 +12,8 @@ const MAX_SHORT_LINES = 400_000;
 const SHORT_STEP_BYTES = 64 * 1024;
 /** More of them in a chunk would only be there to hold faults. */
 const MAX_SLICES = 256;
+/** Of each column of each slice the engine keeps almost a kilobyte until it has read the chunk. */
+const MAX_COLUMNS_OF_SLICES = 160_000;
 /** As measured: of each fault the engine keeps so much, and the beginning of its record so many times. */
 const FAULT_BYTES = 1_250;
 const FAULT_TEXTS = 3;
@@ -20,7 +22,7 @@ const FAULT_TEXT_BYTES = 10_000;
 const USUAL_FAULTS = 2;
 const USUAL_BYTES = 48 * MEBIBYTE_BYTES;
 /** The same where each field of each record is one. */
-const WORST_BYTES = 208 * MEBIBYTE_BYTES;
+const WORST_BYTES = 80 * MEBIBYTE_BYTES;
 
 interface Size {
   readonly bytes: number;
@@ -33,9 +35,11 @@ export interface SliceLimits {
   stepBytes(chunk: Size): number;
   /** Whether no more should come. */
   isFull(slice: Size): boolean;
+  /** In a chunk, at most. */
+  readonly slices: number;
 }
 
-const UNLIMITED: SliceLimits = { stepBytes: () => Number.POSITIVE_INFINITY, isFull: () => false };
+const UNLIMITED: SliceLimits = { stepBytes: () => Number.POSITIVE_INFINITY, isFull: () => false, slices: MAX_SLICES };
 
 /**
  * The engine keeps all faults of a file in memory until it has read it, as many as a record has fields, and counts them nowhere. So it gets a
@@ -46,6 +50,7 @@ export function sliceLimits({ dialect, columns }: TablePlan): SliceLimits {
   const fields = columns.length + 1;
   const worstOfByte = worstOfOneByte(columns.length);
   return {
+    slices: Math.min(MAX_SLICES, Math.ceil(MAX_COLUMNS_OF_SLICES / columns.length)),
     stepBytes: (chunk) => {
       const most = Math.ceil(WORST_BYTES / worstOfByte);
       return areShort(chunk) ? Math.min(most, SHORT_STEP_BYTES) : most;
@@ -97,7 +102,7 @@ export class SliceWriter implements AsyncDisposable {
   }
 
   get isFull(): boolean {
-    return this.slices.length >= MAX_SLICES || (this.lines >= MAX_SHORT_LINES && areShort(this));
+    return this.slices.length >= this.#limits.slices || (this.lines >= MAX_SHORT_LINES && areShort(this));
   }
 
   /** Takes whole records, up to a place of the input, with some places in them. They are in the file after the next `flush` or `end`. */
