@@ -510,6 +510,22 @@ describe('tables: DuckDB', () => {
     assert.deepEqual([empty?.values, empty?.nulls], [0, 1000]);
   });
 
+  it('profiles thousands of columns too', async () => {
+    const indexes = Array.from({ length: 2_000 }, (_, index) => index);
+    const types = ['BIGINT', 'VARCHAR', 'DATE', 'DOUBLE'];
+    const columns = indexes.map((index) => ({ name: `c${index}`, type: types[index % types.length] ?? '' }));
+    const values = columns.map(({ name, type }, index) => `${type === 'DATE' ? `DATE '2026-01-01' + n` : `n * ${index}`} AS ${name}`);
+    await using work = await createDuckdbTables({ folder: join(folder, 'work') }).open({ threads: 1 });
+    const path = work.pathOf('output');
+    await query(`COPY (SELECT ${values.join(', ')} FROM (SELECT range::INTEGER AS n FROM range(200))) TO '${path}' (FORMAT parquet)`);
+    const profile = await work.profile({ paths: [path], to: PARQUET, columns, signal });
+    assert.deepEqual(
+      profile.columns.map(({ name }) => name),
+      columns.map(({ name }) => name),
+    );
+    assert.deepEqual([profile.rows, profile.columns.at(-1)?.max, profile.columns.at(-4)?.histogram?.length], [200, 199 * 1_999, 20]);
+  });
+
   async function stored(content: string | Buffer): Promise<string> {
     count += 1;
     const path = join(folder, `stored-${count}`);

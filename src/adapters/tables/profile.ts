@@ -10,15 +10,24 @@ const TIMES = /^(?:DATE|TIMESTAMP)/;
 /** Longer values are told by their beginning. */
 const VALUE_CHARS = 100;
 
-/** One pass for what every column has, one for histograms, whose bounds the first finds. Memory does not grow with rows. */
+/** Asked about at a time: what the engine keeps for each would be more than its memory, or, with thousands, end the process. */
+const COLUMNS_AT_A_TIME = 200;
+
+/** For so many columns at a time: one pass for what every column has, one for histograms, whose bounds the first finds. Memory does not grow with rows. */
 export async function profileTable(session: Session, { paths, to, columns, signal }: ProfileRequest): Promise<TableProfile> {
   const source = readOutput(paths, to, columns);
-  const facts = columns.flatMap((column, index) => factsOf(column, index));
-  const [first = {}] = await session.rows(`SELECT count(*)::DOUBLE AS rows, ${facts.join(', ')} FROM ${source}`, signal);
-  const bins = columns.flatMap((column, index) => binsOf(column, index, first));
-  const [second = {}] = bins.length === 0 ? [] : await session.rows(`SELECT ${bins.join(', ')} FROM ${source}`, signal);
-  const rows = Number(first['rows'] ?? 0);
-  return { rows, columns: columns.map((column, index) => profileOf({ column, index, rows, first, second })) };
+  const [counted = {}] = await session.rows(`SELECT count(*)::DOUBLE AS rows FROM ${source}`, signal);
+  const rows = Number(counted['rows'] ?? 0);
+  const profiles: ColumnProfile[] = [];
+  for (let from = 0; from < columns.length; from += COLUMNS_AT_A_TIME) {
+    const some = columns.slice(from, from + COLUMNS_AT_A_TIME);
+    const ask = async (expressions: readonly string[]): Promise<Row> =>
+      expressions.length === 0 ? {} : ((await session.rows(`SELECT ${expressions.join(', ')} FROM ${source}`, signal))[0] ?? {});
+    const first = await ask(some.flatMap((column, index) => factsOf(column, index)));
+    const second = await ask(some.flatMap((column, index) => binsOf(column, index, first)));
+    profiles.push(...some.map((column, index) => profileOf({ column, index, rows, first, second })));
+  }
+  return { rows, columns: profiles };
 }
 
 function sortOf({ type }: TableColumn): 'number' | 'time' | 'other' {
