@@ -11,6 +11,7 @@ import type { TransformChunkRow, TransformRow } from '../../store/files/transfor
 import type { Store } from '../../store/index.ts';
 import type { Slots } from '../lib/slots.ts';
 import { fileGone } from './core.ts';
+import { diskFailure } from './disk-failure.ts';
 import { sourceFailure } from './source-failure.ts';
 
 export interface FileTransformDeps {
@@ -39,7 +40,7 @@ export interface TransformJob {
   readonly chunks: readonly TransformChunkRow[];
 }
 
-/** Between and in steps: what a cancel broke off fails as Temporal wants it to, and what the table is at fault for is never tried again. */
+/** Between and in steps: what a cancel broke off fails as Temporal wants it to, and what the table is at fault for is never tried again; what a disk is, not for ever. */
 export async function orCancelled<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const context = Context.current();
   try {
@@ -47,7 +48,7 @@ export async function orCancelled<T>(work: (signal: AbortSignal) => Promise<T>):
   } catch (error) {
     if (context.cancellationSignal.aborted) await context.cancelled;
     if (error instanceof Error && error.name === 'TableError') throw rejected(error.message);
-    throw sourceFailure(error) ?? error;
+    throw sourceFailure(error) ?? diskFailure(error, context.info.attempt) ?? error;
   }
 }
 

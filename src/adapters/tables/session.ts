@@ -2,12 +2,14 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { DiskError } from '../../contracts/files/disk-error.ts';
 import { TableError } from '../tables.ts';
 import { quoted } from './sql.ts';
 
 /** Its own count; buffers of files come on top, so that the whole stays below 512 MB. */
 const MEMORY_LIMIT = '384MB';
 const INTERRUPTED = /INTERRUPT/i;
+const FULL = /no space left|quota exceeded/i;
 /** Far less often than the engine could fill what is left of its memory. */
 const LOOK_EVERY_MS = 50;
 const KEPT_BYTES = `SELECT sum(memory_usage_bytes + temporary_storage_bytes)::DOUBLE AS bytes FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'`;
@@ -132,7 +134,8 @@ async function passes(ms: number, ended: AbortSignal): Promise<boolean> {
 function explained(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof TableError || INTERRUPTED.test(error.message)) return error;
   const sort = /^[A-Z][A-Za-z -]+ Error/.exec(error.message)?.[0];
-  if (sort === undefined || sort === 'IO Error') return error;
+  if (sort === undefined) return error;
+  if (sort === 'IO Error') return new DiskError(FULL.test(error.message) ? 'full' : 'broken', { cause: error });
   if (sort === 'Out of Memory Error') return new TableError('The table needs more memory than there is for one.', { cause: error });
   const isData = /^(?:Invalid Input|Conversion|Invalid|Binder|Out of Range)/.test(sort);
   const message = isData ? 'The table can not be read as what it is said to be.' : `The table engine gave up on the table: ${sort}.`;

@@ -5,6 +5,7 @@
 export const FAILURES = {
   AlreadyDone: { code: 'already_done', retryable: false, benign: true, httpStatus: 409 },
   Cancelled: { code: 'cancelled', retryable: false, benign: true, httpStatus: 409 },
+  DiskFailed: { code: 'disk_failed', retryable: true, benign: false, httpStatus: 503 },
   EffectLost: { code: 'effect_lost', retryable: true, benign: true, httpStatus: 503 },
   EffectSettling: { code: 'effect_settling', retryable: true, benign: true, httpStatus: 503 },
   FileGone: { code: 'file_gone', retryable: false, benign: true, httpStatus: 409 },
