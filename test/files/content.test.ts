@@ -153,6 +153,21 @@ describe('links', () => {
     assert.ok(Date.parse(short.body.expiresAt) < expiresAt.getTime() - 500_000, short.body.expiresAt);
   });
 
+  it('end with the token that made them, and can not be freed of it', async () => {
+    const { id: tokenId, key } = await world.api().newToken(world.tenantId(), { subject: 'u_revoked' });
+    const made = await world.raw('POST', '/v1/files?name=own.txt', { key, body: 'own', headers: { 'Content-Type': 'text/plain' } });
+    const id: string = made.body.links.resource.split('/').at(-1);
+    await world.reaches(id, 'ready');
+    const answer = await world.raw('POST', `/v1/files/${id}/links`, { key });
+    const path = new URL(answer.body.url).pathname;
+    const parts = path.split('.');
+    assert.equal((await open(path)).status, 206);
+    assert.equal((await open([...parts.slice(0, 3), parts[4]].join('.'))).status, 404, 'as if a key had made it');
+    assert.equal((await world.raw('DELETE', `/v1/tokens/${tokenId}`)).status, 200);
+    await holds(async () => assert.equal((await open(path)).status, 404));
+    assert.equal((await open(await link(id))).status, 206, 'those of others go on');
+  });
+
   it('of a tenant that is closed lead nowhere', async () => {
     const { id: tenantId, key } = await world.api().newTenant();
     const made = await world.raw('POST', '/v1/files?name=a.txt', {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { parseDuration } from '../../contracts/duration.ts';
 import { FileLink, FilePage, FileQuery, NewFileLink, StoredFile } from '../../contracts/files/file.ts';
-import { FileLinkParams, openLink, signLink, tenantOfLink } from '../../contracts/files/links.ts';
+import { FileLinkParams, type LinkClaim, openLink, signLink, tenantOfLink } from '../../contracts/files/links.ts';
 import { KINDS } from '../../contracts/kinds.ts';
 import { UuidParams, writeCursor } from '../../contracts/routes.ts';
 import type { FileRow } from '../../store/files/records.ts';
@@ -115,7 +115,7 @@ function linkRoute(ctx: ApiContext): Route {
     summary: 'Make a download link',
     description:
       'Signed: it works without a key, until it expires, the file is deleted or the tenant is closed. One that a token makes lasts no longer ' +
-      'than the token; it does not end when the token is revoked. Nothing is stored, so it can be made often.',
+      'than the token, and ends when that is revoked. Nothing is stored, so it can be made often.',
     params: UuidParams,
     body: NewFileLink,
     bodyExample: { expiresIn: '24h' },
@@ -128,7 +128,8 @@ function linkRoute(ctx: ApiContext): Route {
       const asked = new Date(now.getTime() + (parseDuration(body.expiresIn) ?? 0));
       // Whole seconds, as the link has them.
       const expiresAt = new Date(Math.floor(endFor(auth, asked).getTime() / 1000) * 1000);
-      const token = signLink(await ctx.store.files.linkSecret(auth.tenantId), { tenantId: auth.tenantId, fileId: file.id, expiresAt });
+      const claim = { tenantId: auth.tenantId, fileId: file.id, expiresAt, madeBy: auth.kind === 'token' ? auth.keyId : undefined };
+      const token = signLink(await ctx.store.files.linkSecret(auth.tenantId), claim);
       const link: FileLink = {
         object: 'fileLink',
         createdAt: now.toISOString(),
@@ -153,7 +154,7 @@ function linkedRoute(ctx: ApiContext): Route {
     path: '/f/{token}',
     operationId: 'getLinkedFile',
     summary: 'Download by a link',
-    description: 'What a download link leads to. A link that has expired, or whose file or tenant is gone, is not there.',
+    description: 'What a download link leads to. A link that has expired, or whose file, tenant or token is gone, is not there.',
     params: FileLinkParams,
     headers: RANGE_HEADERS,
     responses: CONTENT_RESPONSES,
@@ -162,12 +163,18 @@ function linkedRoute(ctx: ApiContext): Route {
       const tenantId = tenantOfLink(params.token);
       const secret = tenantId === undefined ? undefined : await ctx.store.files.findLinkSecret(tenantId);
       const claim = secret === undefined ? undefined : openLink(secret, params.token, now);
-      const isOpen = claim !== undefined && (await ctx.store.tenants.get(claim.tenantId)) !== undefined;
-      const file = isOpen ? await ctx.store.files.get(claim.tenantId, claim.fileId) : undefined;
+      const file =
+        claim !== undefined && (await isOpen(ctx, claim, now)) ? await ctx.store.files.get(claim.tenantId, claim.fileId) : undefined;
       if (file?.state !== 'ready') throw new HttpProblem('not_found', 'The link is not one of ours, has expired, or its file is gone.');
       return contentOf(ctx, file);
     },
   });
+}
+
+/** Whether the tenant is, and who made the link could still make it. */
+async function isOpen({ store }: ApiContext, { tenantId, madeBy }: LinkClaim, now: Date): Promise<boolean> {
+  if ((await store.tenants.get(tenantId)) === undefined) return false;
+  return madeBy === undefined || (await store.system.apiKeys.recheck(madeBy, now)).outcome === 'valid';
 }
 
 function removeRoute(ctx: ApiContext): Route {
