@@ -10,9 +10,7 @@ import { createTransformEnding } from './transform-ending.ts';
 import { openInput, type TransformInput } from './transform-input.ts';
 import { type FileTransformDeps, loadJob, orCancelled, overtaken, planOf, rejected, type TransformJob } from './transform-job.ts';
 import { formatOf, outputOf, partName } from './transform-names.ts';
-
-/** A step ends after about so long, so that a pause takes hold and others have their turn. */
-const STEP_MS = 20_000;
+import { stepMs } from './transform-steps.ts';
 
 export function createFileTransforms(deps: FileTransformDeps) {
   const { store, slots, tables } = deps;
@@ -53,13 +51,15 @@ async function transformChunks(deps: FileTransformDeps, running: Running): Promi
   const progress = createProgress(deps.store.streams, job.run, { total: source.sizeBytes, unit: 'bytes' });
   let number = job.chunks.length;
   let rejectedSoFar = job.chunks.reduce((total, chunk) => total + chunk.rejected, 0);
+  let arrivedAt: number | undefined;
   for await (const chunk of work.cut({ open: source.open, plan, ...place, chunkBytes: deps.transforms.chunkBytes })) {
     signal.throwIfAborted();
+    arrivedAt ??= performance.now();
     const step = { chunk, plan, number, rejectedSoFar };
     rejectedSoFar += await recorded(deps.store, { run: job.run, number }, () => transformChunk(deps, running, step));
     await progress.report(source.readBytes());
     if (chunk.isLast) return { isDone: true };
-    if (performance.now() - startedAt > STEP_MS) break;
+    if (performance.now() - arrivedAt > stepMs(arrivedAt - startedAt)) break;
     number += 1;
   }
   return { isDone: false };
