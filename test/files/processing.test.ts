@@ -155,13 +155,13 @@ describe('cancelling a check', () => {
   });
 
   for (const step of ['store', 'check'] as const) {
-    it(`in the step ${step} takes effect at once`, async () => {
+    it(`in the step ${step} takes effect at once`, async (t) => {
       const gate = gates.hold(step);
       const { fileId, operationId } = await start();
       await gate.reached;
       await verb(operationId, 'cancel');
       await world.ends(operationId, 'cancelled');
-      await world.toldOfCancel(operationId, `${step}File`);
+      t.diagnostic(await world.toldOfCancel(operationId, `${step}File`));
       assert.equal((await world.file(fileId)).state, 'failed');
       await verb(operationId, 'retry');
       await world.reaches(fileId, 'ready');

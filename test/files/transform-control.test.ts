@@ -145,14 +145,14 @@ describe('a transform', () => {
     ['part', 'in a chunk'],
     ['join', 'while its parts are put together'],
   ] as const)
-    it(`that is cancelled ${phase} leaves nothing, and can be retried`, async () => {
+    it(`that is cancelled ${phase} leaves nothing, and can be retried`, async (t) => {
       const before = await tables();
       const gate = gates.hold(step);
       const started = await start();
       await gate.reached;
       await send(`/v1/operations/${started.id}/cancel`);
       await world.ends(started.id, 'cancelled');
-      await world.toldOfCancel(started.id, step === 'part' ? 'transformFile' : 'finishTransform');
+      t.diagnostic(await world.toldOfCancel(started.id, step === 'part' ? 'transformFile' : 'finishTransform'));
       assert.deepEqual(await parts(), []);
       assert.equal(await tables(), before);
       await assertComplete(await retry(started));

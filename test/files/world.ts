@@ -45,15 +45,20 @@ export interface FileWorld {
   ends(operationId: string, status: string): Promise<Operation>;
   /**
    * The only try at this step was ended by the cancel, of which its next heartbeat told it, and not by a limit of time that it ran into: that
-   * is what keeps a cancel within 5 s, and it can be seen on a machine of any speed.
+   * is what keeps a cancel within 5 s, and it can be seen on a machine of any speed. Gives what to print: when the step ended after the wish.
    */
-  toldOfCancel(operationId: string, activity: string): Promise<void>;
+  toldOfCancel(operationId: string, activity: string): Promise<string>;
   /** What lies in the temporary area for an upload. */
   partials(id: string): Promise<string[]>;
 }
 
 interface Timeline {
-  readonly data: readonly { readonly activity: string; readonly attempt: number; readonly outcome?: string }[];
+  readonly data: readonly {
+    readonly activity: string;
+    readonly attempt: number;
+    readonly outcome?: string;
+    readonly finishedAt?: string;
+  }[];
 }
 
 export interface WorldOptions {
@@ -166,15 +171,22 @@ export function useFileWorld({ files = {}, environment = {}, gates, startStorage
         () => raw('GET', `/v1/operations/${operationId}`),
         (body) => body.status === status,
       ),
-    toldOfCancel: (operationId, activity) =>
-      holds(async () => {
+    async toldOfCancel(operationId, activity) {
+      let endedAt: string | undefined;
+      await holds(async () => {
         const { data } = (await raw('GET', `/v1/operations/${operationId}/timeline`)).body as Timeline;
         const tries = data.filter((entry) => entry.activity === activity);
         assert.deepEqual(
           tries.map(({ attempt, outcome }) => [attempt, outcome]),
           [[1, 'cancelled']],
         );
-      }),
+        endedAt = tries[0]?.finishedAt;
+      });
+      const [row] = await api.sql(tenantId, 'select cancel_requested_at from operation where id = $1', [operationId]);
+      const askedAt = row?.['cancel_requested_at'];
+      assert.ok(askedAt instanceof Date && endedAt !== undefined);
+      return `the cancel ended the step after ${Date.parse(endedAt) - askedAt.getTime()} ms`;
+    },
     partials: (id) => readdir(join(folder, '.temporary/uploads', id)).catch(() => []),
   };
 }
