@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
-import { DuckDBInstance } from '@duckdb/node-api';
+import { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { OutputFormat, OutputPart, Reject, TablePlan, TableWish } from '../../src/adapters/tables.ts';
 import { createDuckdbTables } from '../../src/adapters/tables-duckdb.ts';
 import { Session } from '../../src/adapters/tables/session.ts';
@@ -187,12 +187,15 @@ describe('tables: DuckDB', () => {
     }
   });
 
-  it('ends a statement that leaves more in memory than it may, and goes on', async () => {
+  it('ends a statement that leaves more in memory than it may, and goes on', async (t) => {
     await using session = await Session.open(join(folder, 'within'), 1);
     const endless = 'CREATE TEMP TABLE numbers AS SELECT range AS n FROM range(100_000_000_000)';
     assert.equal(await session.rowsWithin(1_000_000, endless, signal), undefined);
     const rows = await session.rowsWithin(1_000_000, 'SELECT count(*)::DOUBLE AS tables FROM duckdb_tables()', signal);
     assert.deepEqual(rows, [{ tables: 0 }]);
+    const failing = t.mock.method(DuckDBConnection.prototype, 'runAndReadAll', () => Promise.reject(new Error('Out of Memory Error: x')));
+    assert.equal(await session.rowsWithin(1e12, endless, signal), undefined, 'it can not even be asked');
+    failing.mock.restore();
     const stop = AbortSignal.timeout(100);
     await assert.rejects(session.rowsWithin(1e12, endless, stop), { name: 'TimeoutError' });
   });

@@ -12,10 +12,16 @@ let last: Promise<void> = Promise.resolve();
  * without tables is told to use more threads, at which the engine gives back what all instances have freed.
  */
 export function giveEngineMemoryBack(): Promise<void> {
-  last = last.then(async () => {
-    spare ??= DuckDBInstance.create(':memory:', { threads: '1', enable_external_access: 'false' }).then((instance) => instance.connect());
-    const connection = await spare;
-    for (const threads of THREADS) await connection.run(`SET threads = ${threads}`);
+  const next = last.then(changeThreads);
+  // One that failed must not fail those that come after.
+  last = next.catch(() => {
+    spare = undefined;
   });
-  return last;
+  return next;
+}
+
+async function changeThreads(): Promise<void> {
+  spare ??= DuckDBInstance.create(':memory:', { threads: '1', enable_external_access: 'false' }).then((instance) => instance.connect());
+  const connection = await spare;
+  for (const threads of THREADS) await connection.run(`SET threads = ${threads}`);
 }

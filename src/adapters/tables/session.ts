@@ -80,15 +80,20 @@ export class Session implements AsyncDisposable {
   }
 
   async #watch(maxBytes: number, over: AbortController, ended: AbortSignal): Promise<void> {
+    try {
+      while (await passes(LOOK_EVERY_MS, ended)) if ((await this.#keptBytes()) > maxBytes) return over.abort();
+    } catch {
+      // It has no memory left even to say so.
+      over.abort();
+    }
+  }
+
+  async #keptBytes(): Promise<number> {
     // Nothing else is said on the connection that is at work.
     const connection = await this.#instance.connect();
     try {
-      while (await passes(LOOK_EVERY_MS, ended)) {
-        const [[bytes = 0] = []] = (await connection.runAndReadAll(KEPT_BYTES)).getRowsJS();
-        if (Number(bytes) <= maxBytes) continue;
-        over.abort();
-        return;
-      }
+      const [[bytes = 0] = []] = (await connection.runAndReadAll(KEPT_BYTES)).getRowsJS();
+      return Number(bytes);
     } finally {
       connection.closeSync();
     }
