@@ -1,5 +1,5 @@
 // What a team would write first with the SDK: HTTP in, a workflow started eagerly on the worker of the same process, a local activity, a mail.
-// Arguments: address of Temporal, namespace, port of the mail server.
+// Arguments: address of Temporal, namespace, port of the mail server, task queue, and places for workflow tasks, where they are not the SDK's.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,12 +9,9 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import express from 'express';
 import { createBaselineActivities, type Mail } from './activities.ts';
 
-const QUEUE = 'baseline';
-/** As many as the product has: with the default 40, half of the starts are not eager. */
-const WORKFLOW_TASK_SLOTS = 300;
-
-const [address, namespace = 'default', smtpPort] = process.argv.slice(2);
-if (address === undefined || smtpPort === undefined) throw new Error('Usage: app.ts <Temporal> <namespace> <SMTP port>');
+const [address, namespace = 'default', smtpPort, taskQueue, slots] = process.argv.slice(2);
+if (address === undefined || smtpPort === undefined || taskQueue === undefined)
+  throw new Error('Usage: app.ts <Temporal> <namespace> <SMTP port> <task queue> [places for workflow tasks]');
 Runtime.install({
   logger: new DefaultLogger('WARN'),
   shutdownSignals: [],
@@ -25,12 +22,14 @@ const client = new Client({ connection, namespace });
 const worker = await Worker.create({
   connection,
   namespace,
-  taskQueue: QUEUE,
+  taskQueue,
   workflowsPath: fileURLToPath(new URL('./workflow.ts', import.meta.url)),
   activities: createBaselineActivities(Number(smtpPort)),
-  maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASK_SLOTS,
+  ...(slots === undefined ? {} : { maxConcurrentWorkflowTaskExecutions: Number(slots) }),
 });
 const run = worker.run();
+let starts = 0;
+let eagerStarts = 0;
 
 const app = express();
 app.use(express.json());
@@ -38,10 +37,12 @@ app.post('/emails', async (request, response) => {
   const mail = request.body as Mail; // a plain application trusts its caller
   const handle = await client.workflow.start('baselineMail', {
     workflowId: `mail-${crypto.randomUUID()}`,
-    taskQueue: QUEUE,
+    taskQueue,
     args: [mail],
     requestEagerStart: true,
   });
+  starts += 1;
+  if (handle.eagerlyStarted) eagerStarts += 1;
   response.status(202).json({ id: handle.workflowId });
 });
 app.get('/emails/:id', async (request, response) => {
@@ -49,8 +50,8 @@ app.get('/emails/:id', async (request, response) => {
   response.json({ status: status.name });
 });
 app.get('/finished', async (_request, response) => {
-  const { count } = await client.workflow.count(`TaskQueue = '${QUEUE}' AND ExecutionStatus = 'Completed'`);
-  response.json({ count });
+  const { count } = await client.workflow.count(`TaskQueue = '${taskQueue}' AND ExecutionStatus = 'Completed'`);
+  response.json({ count, starts, eagerStarts });
 });
 const server = createServer(app);
 server.listen(0, '127.0.0.1');

@@ -43,19 +43,30 @@ export async function startWorld(tree = ROOT, more: Readonly<Record<string, stri
 
 /** The baseline's process. */
 export interface Baseline extends AsyncDisposable {
+  readonly taskQueue: string;
   readonly url: string;
   readonly pid: number;
 }
 
+/** A plain SDK application to compare with. */
+export interface BaselineOptions {
+  /** Its own; no two share one. */
+  readonly taskQueue: string;
+  /** Places for workflow tasks, where they are not the SDK's. */
+  readonly slots?: number;
+}
+
 /** Starts the plain SDK application beside the product, on the same Temporal server and the same mail server. */
-export async function startBaseline({ product, sink }: BenchWorld): Promise<Baseline> {
+export async function startBaseline({ product, sink }: BenchWorld, { taskQueue, slots }: BaselineOptions): Promise<Baseline> {
   const { temporal = '', temporalNamespace = '' } = product.endpoints;
-  const child = spawn(process.execPath, [BASELINE, temporal, temporalNamespace, String(sink.port)], {
+  const given = [temporal, temporalNamespace, String(sink.port), taskQueue, ...(slots === undefined ? [] : [String(slots)])];
+  const child = spawn(process.execPath, [BASELINE, ...given], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const url = await firstLine(child);
   return {
     url,
+    taskQueue,
     pid: child.pid ?? 0,
     async [Symbol.asyncDispose]() {
       if (child.exitCode !== null) return;
