@@ -12,8 +12,6 @@ const LEASE_MS = 10_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 5_000;
 const PER_TURN = 32;
-/** So much of the places is free before more rows are taken: with less, Temporal would wait for the next ones. */
-const REFILL_SHARE = 0.5;
 
 export interface DispatcherDeps extends DeliveryDeps {
   readonly store: DispatchStore;
@@ -35,12 +33,11 @@ export interface RunningDispatcher extends Dispatcher, AsyncDisposable {
 export function startDispatcher(deps: DispatcherDeps): RunningDispatcher {
   const { store, clock, log, pollMs } = deps;
   const marks = startDeliveredMarks(store, { clock, log, onMessages: () => turns.wake() });
-  const gate = createStartGate(deps.maxUnopenedStarts, opened);
+  const gate = createStartGate({ places: deps.maxUnopenedStarts, clock }, opened);
   /** More is due than there is room for: what is accepted now queues behind it. */
   let isBehind = false;
   let isStopped = false;
   const underWay = new Set<Promise<void>>();
-  const refillAt = Math.ceil(deps.maxUnopenedStarts * REFILL_SHARE);
   const turns = startJob({ name: 'dispatch', everyMs: pollMs, log, turn: dispatchDue });
 
   async function dispatchDue(): Promise<boolean> {
@@ -75,12 +72,13 @@ export function startDispatcher(deps: DispatcherDeps): RunningDispatcher {
 
   /** A place is free. Several are filled at once, by one look at the table. */
   function opened(place: string): void {
-    if (gate.leave(place) && isBehind && gate.free() >= refillAt) turns.wake();
+    if (gate.leave(place) && isBehind && gate.needsMore()) turns.wake();
   }
 
   return {
     reserve() {
-      if (isBehind || gate.free() <= 0) isBehind = true;
+      if (gate.free() <= 0) isBehind = true;
+      if (isBehind) gate.queued();
       if (isBehind || isStopped) return false;
       gate.reserve();
       return true;

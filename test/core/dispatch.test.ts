@@ -166,6 +166,24 @@ describe('the dispatcher', () => {
     assert.equal(served.started.length, 200);
   });
 
+  test('begins less at once while callers bring more than can be begun', async () => {
+    const tenant = await newTenant();
+    await using served = serve(async () => undefined, { places: 18, opens: false });
+    const now = new Date();
+    served.setClock(now);
+    const ids: string[] = [];
+    for (let index = 0; index < 40; index += 1) ids.push(await accept(tenant, { now }));
+    await eventually(() => served.started.length === 18);
+    const open = (id: string | undefined): void => served.dispatcher.opened(`${PROBE_KIND.name}:${tenant}:${id}`);
+    // All that one turn takes is counted at once: with eighteen places it would be eighteen. Time stands still, so the last one has just come.
+    for (const id of ids.slice(0, 18)) open(id);
+    await eventually(() => served.started.length === 18 + 3);
+    served.setClock(new Date(now.getTime() + 1_000));
+    await eventually(() => served.started.length === 18 + 18);
+    for (const id of ids) open(id);
+    await eventually(() => served.started.length === ids.length);
+  });
+
   test('with Temporal away work is accepted, and runs when it is back', async () => {
     const tenant = await newTenant();
     const state = { isAway: true };
