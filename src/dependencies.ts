@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { asyncLocalStorage } from '@temporalio/activity';
 import type { Logger } from 'pino';
 import type { Catalogue } from './adapters/catalogue.ts';
 import { createDemoFulfilment } from './adapters/fulfilment-demo.ts';
@@ -65,7 +66,7 @@ export type Overrides = Partial<Pick<Dependencies, 'log' | 'clock' | 'kinds' | '
 /** Opens pools and makes drivers; nothing here waits for an outside party to be up. */
 export function createDependencies(config: Config, overrides: Overrides = {}): Dependencies {
   const log = overrides.log ?? createLog(config.log.level, overrides.processName ?? 'nightshift');
-  const databases = openDatabases(config.database);
+  const databases = openDatabases(config.database, { isStep: isLocalActivity });
   const bridge = createDispatchBridge();
   const store = createStore(databases, bridge);
   const mailer = overrides.mailer ?? mailerOf(config);
@@ -122,6 +123,11 @@ export function createDependencies(config: Config, overrides: Overrides = {}): D
       await databases[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Has 2 s, whoever else waits for the database. */
+function isLocalActivity(): boolean {
+  return asyncLocalStorage.getStore()?.info.isLocal === true;
 }
 
 /** Where bytes are kept, and where they are read. */

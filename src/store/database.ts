@@ -1,5 +1,6 @@
 import { CompiledQuery, Kysely, PostgresDialect, type Transaction, sql } from 'kysely';
 import pg from 'pg';
+import { ConnectionPool, type LineOptions } from './connections.ts';
 import type { Database } from './schema.ts';
 
 /** bigint columns hold sequence numbers and positions, which stay far below 2^53. */
@@ -19,7 +20,7 @@ export interface DatabaseSettings {
 
 export type Tx = Transaction<Database>;
 
-const pools = new WeakMap<Kysely<Database>, pg.Pool>();
+const pools = new WeakMap<Kysely<Database>, ConnectionPool>();
 
 /** Two pools, one per role: what serves tenants can't see past row-level security, what keeps things moving has its own policies. */
 export interface Databases extends AsyncDisposable {
@@ -29,9 +30,9 @@ export interface Databases extends AsyncDisposable {
   listener(): pg.Client;
 }
 
-export function openDatabases(settings: DatabaseSettings): Databases {
-  const app = openPool(settings.url, 'nightshift_app', settings.poolSize);
-  const system = openPool(settings.systemUrl, 'nightshift_system', SYSTEM_POOL_SIZE);
+export function openDatabases(settings: DatabaseSettings, line: LineOptions = { isStep: () => false }): Databases {
+  const app = openPool({ url: settings.url, role: 'nightshift_app', max: settings.poolSize }, line);
+  const system = openPool({ url: settings.systemUrl, role: 'nightshift_system', max: SYSTEM_POOL_SIZE }, line);
   return {
     app,
     system,
@@ -88,12 +89,15 @@ export function isConnectionError(error: unknown): boolean {
   );
 }
 
-function openPool(url: string, role: string, max: number): Kysely<Database> {
-  const pool = new pg.Pool({ ...connection(url, role), max, idleTimeoutMillis: IDLE_TIMEOUT_MS });
-  // An idle connection that the server closed is replaced at the next use; without a listener it would end the process.
-  pool.on('error', () => undefined);
-  // Neither does anybody listen to one that is taken out, between two of its queries. The next one says what happened.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+interface PoolPlace {
+  readonly url: string;
+  readonly role: string;
+  readonly max: number;
+}
+
+function openPool({ url, role, max }: PoolPlace, line: LineOptions): Kysely<Database> {
+  const timeouts = { idleTimeoutMillis: IDLE_TIMEOUT_MS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS };
+  const pool = new ConnectionPool({ ...connection(url, role), ...timeouts, max }, line);
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   pools.set(db, pool);
   return db;
@@ -102,8 +106,7 @@ function openPool(url: string, role: string, max: number): Kysely<Database> {
 /** Kysely ends only a pool that it has used itself. */
 async function close(db: Kysely<Database>): Promise<void> {
   await db.destroy();
-  const pool = pools.get(db);
-  if (pool?.ending === false) await pool.end();
+  await pools.get(db)?.end();
 }
 
 function connection(url: string, role: string): pg.ClientConfig {
