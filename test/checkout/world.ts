@@ -26,6 +26,8 @@ export interface ShopOptions {
   readonly reconcileMs?: number;
   /** How long buyers may take. */
   readonly payWithinMs?: number;
+  /** When buyers who agreed to it are reminded; default: as the product does. */
+  readonly cartReminders?: string;
 }
 
 export interface Shop {
@@ -73,7 +75,10 @@ export function useShop(options: ShopOptions = {}): Shop {
     const payWithinMs = options.payWithinMs ?? 1_800_000;
     core = await startCore(ground, {
       ...{ payments, fulfilment, mailer: createMailer({ smtpUrl: mailbox.url }) },
-      environment: { PAY_WITHIN: `${payWithinMs / 1_000}s` },
+      environment: {
+        PAY_WITHIN: `${payWithinMs / 1_000}s`,
+        ...(options.cartReminders === undefined ? {} : { CART_REMINDERS: options.cartReminders }),
+      },
     });
     const { store, paymentSync, clock, log } = core.deps;
     jobs = startPaymentJobs({ store, payments: paymentSync, clock, log, reconcileMs: options.reconcileMs ?? 300_000 });

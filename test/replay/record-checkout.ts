@@ -1,12 +1,14 @@
 // Records the histories of orders and refunds, all anew: `npm run histories`. Until the first release only; then they are immutable.
 import { test } from 'node:test';
+import Stripe from 'stripe';
 import { recordHistory } from '../../scripts/record-histories.ts';
 import { LOOK_AGAIN } from '../../src/contracts/pure/carts.ts';
 import { cartWorkflowId } from '../../src/contracts/pure/ids.ts';
+import { placeOf } from '../adapters/payments-account.suite.ts';
 import { useShop } from '../checkout/world.ts';
 import { eventually } from '../support/eventually.ts';
 
-const shop = useShop({ payWithinMs: 25_000 });
+const shop = useShop({ payWithinMs: 25_000, cartReminders: '2s' });
 
 async function record(id: string, output: string): Promise<void> {
   const row = await shop.core().deps.store.operations.get(shop.tenant().id, id);
@@ -41,6 +43,36 @@ test('a refund that is pending at first', async () => {
   const { body } = await shop.call('POST', `/v1/orders/${id}/refunds`, {});
   await shop.ends(body.id, 'succeeded');
   await record(body.id, 'refund/pending');
+});
+
+/** The provider is too busy for refunds, as often as it is asked. */
+const TOO_BUSY = { seed: 'busy', requests: [{ kind: 'rate_limited', share: 1, route: 'POST /v1/refunds', attempts: 1_000 }] } as const;
+
+test('a refund that is cancelled before the provider has heard of it', async () => {
+  const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+  await shop.ends(id, 'succeeded');
+  await shop.twin().setFaults(TOO_BUSY);
+  const { body } = await shop.call('POST', `/v1/orders/${id}/refunds`, { amount: 500 });
+  await shop.ends(body.id, 'running', 'waiting');
+  await shop.call('POST', `/v1/operations/${body.id}/cancel`, {});
+  await shop.ends(body.id, 'cancelled');
+  await shop.twin().setFaults({ requests: [] });
+  await record(body.id, 'refund/cancelled');
+});
+
+test('a refund that is refused, since all was given back at Stripe meanwhile', async () => {
+  const { id } = await shop.order({ paymentMethod: 'pm_card_visa' });
+  await shop.ends(id, 'succeeded');
+  const order = await shop.core().deps.store.checkout.orders.get(shop.tenant().id, id);
+  const { account, url } = shop.twin();
+  const dashboard = new Stripe(account.secretKey, placeOf(url));
+  await shop.twin().setFaults(TOO_BUSY);
+  const { body } = await shop.call('POST', `/v1/orders/${id}/refunds`, { amount: 500 });
+  await shop.ends(body.id, 'running', 'waiting');
+  await shop.twin().setFaults({ requests: [] });
+  await dashboard.refunds.create({ payment_intent: order?.intent_id ?? '' });
+  await shop.ends(body.id, 'failed');
+  await record(body.id, 'refund/failed');
 });
 
 test('declined, then paid with another card', async () => {
@@ -117,4 +149,16 @@ test('a cart that was emptied', async () => {
   const { id } = await shop.cart();
   await shop.call('DELETE', `/v1/carts/${id}/items/gear`);
   await recordCart(id, 'cart/emptied');
+});
+
+test('a cart that was reminded', async () => {
+  const { id } = await shop.cart();
+  const consent = { reminders: true, wording: 'recorded' };
+  // It is about noon there: nobody is reminded at night.
+  const ahead = 12 - new Date().getUTCHours();
+  const timeZone = ahead === 0 ? 'Etc/GMT' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
+  await shop.call('PUT', `/v1/carts/${id}/contact`, { email: 'ada@example.com', timeZone, consent });
+  await eventually(async () => (await shop.call('GET', `/v1/operations?kind=email&tag=cart`)).body.data.length > 0, { timeoutMs: 150_000 });
+  await shop.call('DELETE', `/v1/carts/${id}/items/gear`);
+  await recordCart(id, 'cart/reminded');
 });
