@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { createDispatchBridge } from '../../src/contracts/bridge.ts';
 import { type EmailContent, emailEffects } from '../../src/contracts/email.ts';
 import type { MailClaimed } from '../../src/store/checkout/cart-times.ts';
@@ -34,8 +35,10 @@ interface ClaimWorld {
   open(claimed: MailClaimed): Promise<OpenMail | undefined>;
   /** Whether anything of a mail that was taken on would still be sent: the steps of its workflow up to the first byte. */
   wouldBeSent(claimed: MailClaimed): Promise<boolean>;
-  /** Waits until somebody in this database waits for a lock. */
-  untilSomebodyWaits(): Promise<void>;
+  /** Waits until somebody in this database waits for a lock, or so many do. */
+  untilSomebodyWaits(count?: number): Promise<void>;
+  /** Holds every transaction up that writes an audit row, as the last thing that each does, until `work` is through. */
+  holdingAudit(work: () => Promise<void>): Promise<void>;
   /** Holds every transaction up that writes an operation, from when it does, until `work` is through. */
   holdingOperations(work: () => Promise<void>): Promise<void>;
 }
@@ -44,16 +47,22 @@ interface ClaimWorld {
 export function useClaims(): ClaimWorld {
   let databases: Databases;
   let store: Store;
+  let owner: pg.Client;
 
   before(async () => {
-    const { databaseUrl: url } = await useDatabase();
+    const { databaseUrl: url, ownerUrl } = await useDatabase();
+    owner = new pg.Client({ connectionString: ownerUrl });
+    await owner.connect();
     databases = openDatabases({ url, systemUrl: url, directUrl: url, poolSize: 8 });
     store = createStore(databases, createDispatchBridge());
     await store.tenants.put({ id: TENANT, name: 'A shop', actor: ACTOR, now: TOUCHED });
     const gear = { name: 'Gear', prices: [{ amount: 100, currency: 'EUR' }], taxPercent: 0, stock: 1_000_000, isActive: true };
     await store.products.put({ tenantId: TENANT, sku: 'gear', content: gear, actor: ACTOR, now: TOUCHED });
   });
-  after(() => databases[Symbol.asyncDispose]());
+  after(async () => {
+    await owner.end();
+    await databases[Symbol.asyncDispose]();
+  });
 
   async function open(claimed: MailClaimed): Promise<OpenMail | undefined> {
     if (claimed.outcome !== 'created') return undefined;
@@ -96,13 +105,21 @@ export function useClaims(): ClaimWorld {
       const opened = await open(claimed);
       return opened === undefined ? false : (await opened.claim())();
     },
-    async untilSomebodyWaits() {
+    async untilSomebodyWaits(count = 1) {
       for (;;) {
-        const { rows } = await sql<{ waiting: boolean }>`
-          select exists (
-            select from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database()
-          ) as waiting`.execute(databases.app);
-        if (rows[0]?.waiting === true) return;
+        const { rows } = await sql<{ waiting: number }>`
+          select count(distinct pid)::int as waiting from pg_locks join pg_stat_activity using (pid)
+          where not granted and datname = current_database()`.execute(databases.app);
+        if ((rows[0]?.waiting ?? 0) >= count) return;
+      }
+    },
+    async holdingAudit(work) {
+      await owner.query('begin');
+      try {
+        await owner.query('lock table audit_entry in share mode');
+        await work();
+      } finally {
+        await owner.query('commit');
       }
     },
     holdingOperations: (work) =>

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
 import { planCart } from '../../src/activities/checkout/cart-plan.ts';
+import { KINDS } from '../../src/contracts/kinds.ts';
 import type { CartRef } from '../../src/contracts/pure/carts.ts';
-import { closeCart } from '../../src/store/checkout/cart-steps.ts';
 import type { MailClaimed } from '../../src/store/checkout/cart-times.ts';
 import { withTenant } from '../../src/store/database.ts';
-import { ACTOR, DUE, type OpenMail, RULES, TENANT, TOUCHED, useClaims } from './claims.ts';
+import { ACTOR, DUE, HOUR_MS, type OpenMail, RULES, TENANT, TOUCHED, useClaims } from './claims.ts';
 
 const ROUNDS = 1_000;
 
@@ -15,7 +15,7 @@ type Rival = 'ordered' | 'unsubscribed' | 'withdrawn';
 const RIVALS: readonly Rival[] = ['ordered', 'unsubscribed', 'withdrawn'];
 
 const world = useClaims();
-const { wouldBeSent, untilSomebodyWaits, holdingOperations } = world;
+const { wouldBeSent, untilSomebodyWaits, holdingOperations, holdingAudit } = world;
 
 interface Case {
   readonly ref: CartRef;
@@ -55,37 +55,45 @@ function claim({ ref, address }: Case): Promise<MailClaimed> {
   });
 }
 
-/** What makes the reminder pointless. `beforeCommit` is awaited within the transaction where there is one of ours. */
-async function happen(rival: Rival, { ref, address }: Case, beforeCommit: () => Promise<void> = async () => undefined): Promise<void> {
+/** What makes the reminder pointless, as its request does it. */
+async function happen(rival: Rival, { ref, address }: Case): Promise<void> {
   const at = { tenantId: TENANT, actor: ACTOR, now: DUE };
+  const { cartId } = ref;
+  const { store } = world;
   if (rival === 'unsubscribed') {
-    await world.store().email.suppress({ ...at, address, scope: 'bulk', reason: 'unsubscribed' });
-    return beforeCommit();
+    await store().email.suppress({ ...at, address, scope: 'bulk', reason: 'unsubscribed' });
+    return;
   }
   if (rival === 'withdrawn') {
-    const contact = { email: address, consent: { reminders: false } };
-    await world.store().carts.putContact({ ...at, cartId: ref.cartId, contact });
-    return beforeCommit();
+    await store().carts.putContact({ ...at, cartId, contact: { email: address, consent: { reminders: false } } });
+    return;
   }
-  await withTenant(world.databases().app, TENANT, async (tx) => {
-    await closeCart(tx, { cartId: ref.cartId, orderId: crypto.randomUUID(), now: DUE });
-    await beforeCommit();
+  const quote = await store().products.catalogue.quote({
+    ...{ tenantId: TENANT, cartId, currency: 'EUR', items: [{ sku: 'gear', quantity: 1 }], now: DUE },
   });
+  const input = { cartId, quoteHash: quote.quoteHash, paymentMethod: 'pm_card_visa' };
+  const payUntil = new Date(DUE.getTime() + HOUR_MS);
+  const order = { ...at, kind: KINDS.order, start: {}, input, quote, cartVersion: 1, payUntil };
+  const { outcome } = await store().checkout.acceptOrder(order);
+  assert.equal(outcome, 'created');
 }
 
 describe(`a reminder that is due, over ${ROUNDS} rounds`, () => {
-  test('is not sent when the other side came first, at whatever moment the reminder looks', async () => {
+  test('is not sent when the other side came first and has not committed as the reminder looks', async () => {
     for (const [round, about] of (await newCases(ROUNDS / 2)).entries()) {
       const rival = RIVALS[round % RIVALS.length] ?? 'ordered';
       let claiming: Promise<MailClaimed> | undefined;
-      await happen(rival, about, async () => {
+      let happening: Promise<void> | undefined;
+      await holdingAudit(async () => {
+        happening = happen(rival, about);
+        await untilSomebodyWaits();
+        // What it writes is written, and nobody sees it. The reminder waits behind whoever has its cart; of an unsubscription it can't know.
         claiming = claim(about);
-        // The purchase holds the cart and has not committed: the reminder has to wait for how it ends.
-        if (rival === 'ordered') await untilSomebodyWaits();
+        await untilSomebodyWaits(2);
       });
-      assert.ok(claiming !== undefined);
-      const claimed = await claiming;
-      assert.equal(claimed.outcome, rival === 'unsubscribed' ? 'suppressed' : 'stale', `round ${round}, ${rival}`);
+      const [claimed] = await Promise.all([claiming, happening]);
+      assert.ok(claimed !== undefined);
+      assert.equal(claimed.outcome, rival === 'unsubscribed' ? 'created' : 'stale', `round ${round}, ${rival}`);
       assert.equal(await wouldBeSent(claimed), false, `round ${round}, ${rival}`);
     }
   });
@@ -100,11 +108,20 @@ describe(`a reminder that is due, over ${ROUNDS} rounds`, () => {
         await untilSomebodyWaits();
         // The reminder has looked, and holds the cart; whoever comes now is behind it.
         happening = happen(rival, about);
+        await untilSomebodyWaits(2);
       });
       const [claimed] = await Promise.all([claiming, happening]);
       assert.ok(claimed !== undefined);
       assert.equal(claimed.outcome, 'created', `round ${round}, ${rival}`);
       assert.equal(await wouldBeSent(claimed), false, `round ${round}, ${rival}`);
+    }
+  });
+
+  test('is not even taken on when the other side has committed', async () => {
+    for (const rival of RIVALS) {
+      const about = await newCase();
+      await happen(rival, about);
+      assert.equal((await claim(about)).outcome, rival === 'unsubscribed' ? 'suppressed' : 'stale', rival);
     }
   });
 
@@ -119,6 +136,20 @@ describe(`a reminder that is due, over ${ROUNDS} rounds`, () => {
       await happen(rival, about);
       assert.equal(await begin(), false, rival);
     }
+  });
+
+  test('waits before its first byte for an unsubscription that has not committed, and is refused', async () => {
+    const about = await newCase();
+    const opened = await open(await claim(about));
+    let beginning: Promise<boolean> | undefined;
+    let happening: Promise<void> | undefined;
+    await holdingAudit(async () => {
+      happening = happen('unsubscribed', about);
+      await untilSomebodyWaits();
+      beginning = opened.beginFirst();
+      await untilSomebodyWaits(2);
+    });
+    assert.deepEqual(await Promise.all([beginning, happening]), [false, undefined]);
   });
 
   test('is refused as well when its workflow has it in hand, and has claimed nothing yet', async () => {
