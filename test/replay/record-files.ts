@@ -115,3 +115,15 @@ test('a table that is none', async () => {
   await world.ends(answer.body.id, 'failed');
   await record(row?.workflow_id ?? '', 'fileTransform/failed');
 });
+
+test('a transform that is cancelled in a chunk', async () => {
+  const { id, fileId } = await start('a,b\n1,2\n', 'a.csv');
+  await world.ends(id, 'succeeded');
+  const gate = gates.hold('part');
+  const answer = await world.raw('POST', `/v1/files/${fileId}/transforms`);
+  await gate.reached;
+  const row = await world.core().deps.store.operations.get(world.tenantId(), answer.body.id);
+  await world.raw('POST', `/v1/operations/${answer.body.id}/cancel`);
+  await world.ends(answer.body.id, 'cancelled');
+  await record(row?.workflow_id ?? '', 'fileTransform/cancelled');
+});

@@ -21,6 +21,9 @@ const DYNAMIC_SETTINGS = [
   'history.timerProcessorMaxTimeShift="50ms"',
 ];
 
+/** After so many events the server says that another run should go on, where a test sets it: the default is thousands. */
+export const EVENTS_PER_RUN = 'TEST_EVENTS_PER_RUN';
+
 export interface RunningServer {
   stop(): Promise<void>;
 }
@@ -44,11 +47,16 @@ export interface ServerProgram {
 export async function startTemporal(): Promise<TemporalServer> {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
+  const eventsPerRun = process.env[EVENTS_PER_RUN];
+  const settings = [
+    ...DYNAMIC_SETTINGS,
+    ...(eventsPerRun === undefined ? [] : [`limit.historyCount.suggestContinueAsNew=${eventsPerRun}`]),
+  ];
   const server = await startServer({
     command: temporalCliPath(process.env),
     args: [
       ...`server start-dev --headless --ip 127.0.0.1 --port ${port} --log-level error`.split(' '),
-      ...DYNAMIC_SETTINGS.flatMap((setting) => ['--dynamic-config-value', setting]),
+      ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
     ],
     isReady: () => accepts(port),
   });

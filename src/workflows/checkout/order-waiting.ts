@@ -1,10 +1,10 @@
-import { CancellationScope, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
 import type { OrderView } from '../../contracts/pure/checkout.ts';
 import type { OperationControl } from '../lib/operation.ts';
+import { isRunFull } from '../lib/run-length.ts';
 import type { OrderInbox } from './order-inbox.ts';
 import { core, FOREVER_MS, outside, READ_AFTER_MS } from './steps.ts';
 
-const MAX_EVENTS_PER_RUN = 8_000;
 /** So long it is asked again for a payment that the provider says it does not have: settings may be wrong, and mended. */
 const GIVE_UP_MISSING_MS = 3 * 86_400_000; // 3 days
 
@@ -21,11 +21,6 @@ export interface NewsRequest {
   readonly untilMs?: number;
   /** What ends the waiting beside news of the payment. */
   readonly or?: () => boolean;
-}
-
-/** Each reading of a payment is about a dozen events: a bank that takes two weeks would be too much for one run. */
-export function isRunFull(): boolean {
-  return workflowInfo().historyLength > MAX_EVENTS_PER_RUN;
 }
 
 /** Until when somebody may find a payment that the provider does not know; undefined while it knows it. */

@@ -3,7 +3,8 @@ import type { OrderView } from '../../contracts/pure/checkout.ts';
 import type { OperationRef, Outcome } from '../../contracts/pure/operations.ts';
 import { describeFailure, isCutShort, runOperation } from '../lib/operation.ts';
 import { createOrderInbox } from './order-inbox.ts';
-import { awaitNews, findUntilMs, isRunFull, type OrderWork } from './order-waiting.ts';
+import { isRunFull } from '../lib/run-length.ts';
+import { awaitNews, findUntilMs, type OrderWork } from './order-waiting.ts';
 import { core, FOREVER_MS, outside, READ_AFTER_MS } from './steps.ts';
 
 /** Reserved money is given up on this long before its time is over. */

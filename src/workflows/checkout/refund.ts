@@ -2,7 +2,7 @@ import { CancellationScope, continueAsNew, isCancellation } from '@temporalio/wo
 import type { RefundView } from '../../activities/checkout/refund.ts';
 import type { OperationRef, Outcome } from '../../contracts/pure/operations.ts';
 import { isCutShort, type OperationControl, runOperation } from '../lib/operation.ts';
-import { isRunFull } from './order-waiting.ts';
+import { isRunFull } from '../lib/run-length.ts';
 import { core, outside, READ_AFTER_MS } from './steps.ts';
 
 /** Nobody has been able to say for so long what became of it. */
@@ -31,7 +31,8 @@ async function giveBack(control: OperationControl, ref: OperationRef): Promise<O
     for (let round = 0; view.state === 'pending' || view.state === 'unknown'; round += 1) {
       unknownSinceMs = view.state === 'unknown' ? Math.min(unknownSinceMs, Date.now()) : Infinity;
       if (Date.now() - unknownSinceMs >= GIVE_UP_UNKNOWN_MS) return UNKNOWN;
-      if (isRunFull()) await continueAsNew<(next: OperationRef) => Promise<unknown>>(ref);
+      // How long nothing was known is counted in one run: it is a day at most.
+      if (unknownSinceMs === Infinity && isRunFull()) await continueAsNew<(next: OperationRef) => Promise<unknown>>(ref);
       await control.wait({ durationMs: READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, phase: 'pending' });
       view = await outside.readRefund({ run: control.run() });
     }

@@ -6,18 +6,16 @@ import {
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { FileActivities, FileCoreActivities } from '../../activities/files/index.ts';
 import type { FileRef } from '../../contracts/pure/files.ts';
 import type { Asked } from '../../contracts/pure/messages.ts';
 import { TASK_QUEUES } from '../../contracts/pure/task-queues.ts';
 import { PROFILES } from '../lib/profiles.ts';
+import { isRunFull } from '../lib/run-length.ts';
 
 const core = proxyLocalActivities<FileCoreActivities>({ ...PROFILES.bookkeeping, summary: 'Is its time up?' });
 const files = proxyActivities<FileActivities>({ ...PROFILES.work, taskQueue: TASK_QUEUES.files, summary: 'Remove what came' });
-
-const MAX_EVENTS_PER_RUN = 5_000;
 
 /** Signal: the upload may have ended; look now. */
 export const uploadEnded = defineSignal<[Asked]>('uploadEnded');
@@ -43,7 +41,7 @@ export async function upload(ref: FileRef): Promise<{ readonly state: string }> 
       if (standing.state === 'expired') await files.removeFile({ file: ref });
       return { state: standing.state };
     }
-    if (workflowInfo().historyLength > MAX_EVENTS_PER_RUN) await continueAsNew<typeof upload>(ref);
+    if (isRunFull()) await continueAsNew<typeof upload>(ref);
     await condition(() => isToldOf, standing.expiresInMs, { summary: 'given up unless more comes' });
   }
 }
