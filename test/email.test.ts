@@ -66,6 +66,18 @@ describe('a mail', () => {
     }
   });
 
+  test('that waited for days before it was due is put off as any other, and sent in the end', async () => {
+    world.always(PUT_OFF);
+    const { id } = await world.send({ to: 'ada@example.com', startAt: new Date(Date.now() + 3_600_000).toISOString() });
+    await world.sql("update operation set created_at = created_at - interval '2 days' where id = $1", [id]);
+    await world.sql('update dispatch set due_at = now() where operation_id = $1', [id]);
+    await world.shows(id, 'put_off');
+    world.always(undefined);
+    await world.call('POST', `/v1/operations/${id}/signals/retryNow`, { reason: 'The server is back.' });
+    await world.reaches(id, 'succeeded');
+    assert.deepEqual(world.arrived(id), ['ada@example.com']);
+  });
+
   test('of one tenant is nobody else’s', async () => {
     const callAsStranger = await world.newTenant();
     const { id } = await world.send({ to: 'ada@example.com' });

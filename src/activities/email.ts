@@ -105,7 +105,7 @@ function wholeJob({ from }: EmailActivityDeps, run: RunRef, row: Row): Job {
     ...(content.html === undefined ? {} : { html: content.html }),
     ...(content.text === undefined ? {} : { text: content.text }),
   };
-  return { run, content, mail, planned: emailEffects(content, run.rootId), createdAtMs: row.createdAt.getTime() };
+  return { run, content, mail, planned: emailEffects(content, run.rootId) };
 }
 
 /** Effects of this mail's present recipients; an edited retry may have left others behind. */

@@ -41,7 +41,8 @@ export function createStartGate({ places, clock }: StartGateOptions, onTimeout: 
   const underWay = new Map<string, NodeJS.Timeout>();
   let reserved = 0;
   let lastQueuedAtMs = Number.NEGATIVE_INFINITY;
-  const isAccepting = (): boolean => clock().getTime() - lastQueuedAtMs < ACCEPTING_MS;
+  // A clock that was set back must not keep places from being used until it is where it was.
+  const isAccepting = (): boolean => Math.abs(clock().getTime() - lastQueuedAtMs) < ACCEPTING_MS;
   const usable = (): number => (isAccepting() ? Math.ceil(places * SHARE_WHILE_ACCEPTING) : places);
   const free = (): number => usable() - underWay.size - reserved;
   return {

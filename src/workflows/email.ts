@@ -53,13 +53,15 @@ interface RetrySwitch {
 }
 
 async function sendAll(first: EmailProgress, control: OperationControl, retry: RetrySwitch): Promise<Outcome> {
-  const giveUpAt = first.createdAtMs + GIVE_UP_AFTER_MS;
+  let giveUpAt: number | undefined;
   let progress = first;
   let putOffs = 0;
   let holds = 0;
   while (progress.pending > 0) {
     if (progress.isPutOff) {
       const now = control.run().nowMs;
+      // From when it was put off first: it may have waited for days before that, for its time or for a worker.
+      giveUpAt ??= now + GIVE_UP_AFTER_MS;
       if (now >= giveUpAt) break;
       const leftMs = Math.min(giveUpAt, progress.expiresAtMs ?? giveUpAt) - now;
       const delayMs = delayOf(progress, progress.held === undefined ? putOffs : holds);

@@ -37,14 +37,13 @@ interface Server {
 
 /** Activities over no database, for one recipient. */
 function fakeActivities(diary: Diary, { takenAfterMs, openAfterMs = 0 }: Server): EmailActivities & OperationActivities {
-  let createdAtMs = 0;
+  let openedAtMs = 0;
   const progressAt = (nowMs: number): EmailProgress => {
-    diary.tries.push(nowMs - createdAtMs);
-    const isTaken = nowMs - createdAtMs >= takenAfterMs;
-    const isHeld = nowMs - createdAtMs < openAfterMs;
+    diary.tries.push(nowMs - openedAtMs);
+    const isTaken = nowMs - openedAtMs >= takenAfterMs;
+    const isHeld = nowMs - openedAtMs < openAfterMs;
     return {
       messageId: '<o1@test>',
-      createdAtMs,
       sent: isTaken ? 1 : 0,
       refused: 0,
       suppressed: 0,
@@ -57,7 +56,7 @@ function fakeActivities(diary: Diary, { takenAfterMs, openAfterMs = 0 }: Server)
   };
   return {
     openEmail: async ({ nowMs }) => {
-      createdAtMs = nowMs;
+      openedAtMs = nowMs;
       return { opened: true, value: progressAt(nowMs) };
     },
     sendEmail: async ({ run }) => progressAt(run.nowMs),

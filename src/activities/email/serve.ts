@@ -15,7 +15,6 @@ import type { RouteGate } from './route-gate.ts';
 /** A mail, and what it needs to be known of it to send it. */
 export interface Job extends MailJob {
   readonly planned: readonly EmailEffect[];
-  readonly createdAtMs: number;
   readonly expiresAtMs?: number;
 }
 
@@ -130,7 +129,6 @@ export function count(job: Job, { standings, isPutOff, suppressed = 0 }: Served)
   const of = (...wanted: readonly Standing[]): number => standings.filter((standing) => wanted.includes(standing)).length;
   return {
     messageId: job.mail.messageId,
-    createdAtMs: job.createdAtMs,
     sent: of('done'),
     refused: of('refused') - suppressed,
     suppressed,

@@ -18,7 +18,6 @@ export interface EmailStanding {
 
 /** What a step of a mail tells the workflow. */
 export interface EmailProgress extends EmailStanding {
-  readonly createdAtMs: number;
   /** The server put recipients off: wait before the next try. */
   readonly isPutOff: boolean;
   /** The mail server wants no mail for a while, whoever's it is. Not this mail's fault, so its own delays do not grow. */
