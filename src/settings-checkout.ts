@@ -42,7 +42,8 @@ export const checkoutSettings = {
   }),
   PAYMENT_RETURN_URL: setting(webUrl, {
     group: 'Payments',
-    description: 'Where buyers come back to after they approved a payment at their bank.',
+    description:
+      'Where buyers come back to after they approved a payment at their bank. Needed with a Stripe key, as our own shop is closed then.',
     unset: '/shop of PUBLIC_URL',
   }),
   PAY_WITHIN: setting(duration, {
@@ -80,7 +81,8 @@ export const checkoutSettings = {
   }),
   CART_RECOVERY_URL: setting(webUrl, {
     group: 'Shop',
-    description: 'The page that links in reminders lead to; it gets the token of the cart as ?cart=.',
+    description:
+      'The page that links in reminders lead to; it gets the token of the cart as ?cart=. Needed with a Stripe key, as our own shop is closed then.',
     unset: '/shop of PUBLIC_URL',
   }),
   CART_EXPIRES: setting(duration, {

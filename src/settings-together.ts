@@ -12,7 +12,9 @@ function paymentProblems(set: Settings): readonly string[] {
   const { STRIPE_API_KEY: secretKey, STRIPE_PUBLISHABLE_KEY: publishableKey } = set;
   if (secretKey === undefined) return [];
   const mode = secretKey.includes('_live_') ? 'live' : 'test';
-  const lacks = (['STRIPE_PUBLISHABLE_KEY', 'STRIPE_WEBHOOK_SECRETS'] as const).filter((name) => set[name] === undefined);
+  // With Stripe itself our own `/shop` is closed, so nobody can be led there.
+  const pages = set.STRIPE_URL === undefined ? (['PAYMENT_RETURN_URL', 'CART_RECOVERY_URL'] as const) : [];
+  const lacks = (['STRIPE_PUBLISHABLE_KEY', 'STRIPE_WEBHOOK_SECRETS', ...pages] as const).filter((name) => set[name] === undefined);
   const isOtherMode = publishableKey !== undefined && !publishableKey.startsWith(`pk_${mode}_`);
   return [
     ...lacks.map((name) => `${name} is not set, which STRIPE_API_KEY needs (${notesOf(name).description})`),

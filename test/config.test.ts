@@ -53,7 +53,8 @@ describe('settings', () => {
   });
 
   it('refuse live keys, halves of an account and keys of two modes, and never show a secret one', () => {
-    const outside = { DATABASE_URL, SMTP_URL };
+    const pages = { PAYMENT_RETURN_URL: 'https://shop.example/paid', CART_RECOVERY_URL: 'https://shop.example/cart' };
+    const outside = { DATABASE_URL, SMTP_URL, ...pages };
     const [STRIPE_API_KEY, STRIPE_PUBLISHABLE_KEY, STRIPE_WEBHOOK_SECRETS] = ['sk_test_abc', 'pk_test_abc', 'whsec_new, whsec_old'];
     assert.equal(loadConfig(outside).payments, undefined);
     assert.deepEqual(loadConfig({ ...outside, STRIPE_API_KEY, STRIPE_PUBLISHABLE_KEY, STRIPE_WEBHOOK_SECRETS }).payments, {
@@ -72,6 +73,8 @@ describe('settings', () => {
     assert.match(wrong({ STRIPE_API_KEY }), /STRIPE_PUBLISHABLE_KEY is not set/);
     assert.match(wrong({ STRIPE_API_KEY, STRIPE_PUBLISHABLE_KEY: 'pk_live_abc' }), /must begin with pk_test_/);
     assert.match(wrong({ STRIPE_API_KEY: 'pk_test_abc' }), /STRIPE_API_KEY: its value must begin with sk_test_/);
+    for (const page of ['PAYMENT_RETURN_URL', 'CART_RECOVERY_URL'])
+      assert.match(wrong({ STRIPE_API_KEY, STRIPE_PUBLISHABLE_KEY, [page]: '' }), new RegExp(`${page} is not set`));
     assert.match(messageOf({ ...outside, STRIPE_WEBHOOK_SECRETS: 'whsec_a,b' }), /STRIPE_WEBHOOK_SECRETS: its value must be/);
   });
 

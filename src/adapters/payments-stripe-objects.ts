@@ -46,12 +46,14 @@ const intent = z.object({
   created: z.int(),
 });
 const refund = z.object({
-  id: z.string().startsWith('re_'),
+  // `re_` for cards, `pyr_` for debits and bank payments.
+  id: z.string().regex(/^(?:re|pyr)_/),
   object: z.literal('refund'),
   status: z.string(),
   amount: z.int(),
   currency: z.string(),
-  payment_intent: z.union([z.string(), z.object({ id: z.string() })]),
+  /** None where the charge was made without one, so by somebody else. */
+  payment_intent: z.union([z.string(), z.object({ id: z.string() })]).nullish(),
   failure_reason: z.string().nullish(),
   balance_transaction: z.union([z.string(), balanceTransaction]).nullish(),
   failure_balance_transaction: z.union([z.string(), balanceTransaction]).nullish(),
@@ -138,13 +140,13 @@ export function readRefund(value: unknown, payer?: PaymentOwner): Read<Refund> {
   const { success, data } = refund.safeParse(value);
   if (!success) return undefined;
   const ours = ownerOf(data.metadata) ?? (payer === undefined ? undefined : { owner: payer, key: '' });
-  if (ours === undefined) return { value: 'foreign' };
-  const { balance_transaction: taken, failure_balance_transaction: returned } = data;
+  const { balance_transaction: taken, failure_balance_transaction: returned, payment_intent: of } = data;
+  if (ours === undefined || of == null) return { value: 'foreign' };
   return {
     value: {
       id: data.id,
       ...ours,
-      intentId: idOf(data.payment_intent),
+      intentId: idOf(of),
       status: REFUND_STATUSES[data.status] ?? 'other',
       money: { amount: data.amount, currency: data.currency.toUpperCase() },
       ...(data.failure_reason == null ? {} : { failureReason: data.failure_reason }),
@@ -157,7 +159,9 @@ export function readRefund(value: unknown, payer?: PaymentOwner): Read<Refund> {
 
 export function readRefundName(value: unknown): Read<{ readonly id: string; readonly intentId: string }> {
   const { success, data } = refund.pick({ id: true, payment_intent: true }).safeParse(value);
-  return success ? { value: { id: data.id, intentId: idOf(data.payment_intent) } } : undefined;
+  if (!success) return undefined;
+  const { id, payment_intent: of } = data;
+  return { value: of == null ? 'foreign' : { id, intentId: idOf(of) } };
 }
 
 export function readBalanceTransaction(value: unknown): Read<BalanceTransaction> {

@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip, createZstdCompress } from 'node:zlib';
 import { Readable } from 'node:stream';
 import { oneAtATime } from './give-back.ts';
-import type { OutputFormat, OutputPart, TableColumn, Tables, TableWork } from './tables.ts';
+import { type OutputFormat, type OutputPart, type TableColumn, TableError, type Tables, type TableWork } from './tables.ts';
 import { createCsvConverter } from './tables/csv.ts';
 import { cutChunks } from './tables/cut.ts';
 import { inspectTable } from './tables/inspect.ts';
@@ -23,7 +23,7 @@ export function createDuckdbTables({ folder }: { /** Where those folders are mad
       await swept;
       return workOf(await Session.open(newWorkPath(folder), threads));
     },
-    unpack: (packed, by) => (by === 'gzip' ? gunzipped(packed) : unzstd(packed)),
+    unpack: (packed, by) => unpacked(by === 'gzip' ? gunzipped(packed) : unzstd(packed)),
     join: joinParts,
   };
 }
@@ -44,6 +44,19 @@ function workOf(session: Session): TableWork {
     pathOf: (name) => session.pathOf(name),
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
+}
+
+/** How Node names what is wrong with packed bytes. */
+const DAMAGED = /^(?:Z_|ZSTD_)/;
+
+/** A text that is damaged is so at each try. */
+async function* unpacked(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && DAMAGED.test(String(error.code)))) throw error;
+    throw new TableError('The packed text is damaged, or ends too early.', { cause: error });
+  }
 }
 
 async function* gunzipped(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -49,7 +49,9 @@ describe('the simulator of Stripe', () => {
   });
 
   it('does not run beside an account of Stripe, nor where no payments are offered, nor with all else outside', async () => {
-    const account = { STRIPE_API_KEY: 'sk_test_mine', STRIPE_PUBLISHABLE_KEY: 'pk_test_mine', STRIPE_WEBHOOK_SECRETS: 'whsec_mine' };
+    const pages = { PAYMENT_RETURN_URL: 'https://shop.example/paid', CART_RECOVERY_URL: 'https://shop.example/cart' };
+    const keys = { STRIPE_API_KEY: 'sk_test_mine', STRIPE_PUBLISHABLE_KEY: 'pk_test_mine', STRIPE_WEBHOOK_SECRETS: 'whsec_mine' };
+    const account = { ...keys, ...pages };
     for (const { stack, wishes } of [stackOf(account), stackOf({}, ['email']), stackOf({ SMTP_URL: 'smtp://127.0.0.1:9' })]) {
       assert.equal(stack.endpoints.stripeTwin, undefined);
       assert.ok(!wishes.includes('stripeTwin') && !stack.children.some(({ name }) => name === 'stripe-twin'));

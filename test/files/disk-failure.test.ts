@@ -33,7 +33,7 @@ describe('a disk that fails a transform', () => {
   it('is tried again for some time, and then named as what ends it', async (t) => {
     const unreadable = await ofEngine();
     // As it says it in a folder on a full disk; it follows no link to one, and a test can make none.
-    const said = 'IO Error: Could not write file "/work/part": No space left on device';
+    const said = 'IO Error: Could not write file "/srv/tables/part": No space left on device';
     t.mock.method(DuckDBConnection.prototype, 'stream', () => Promise.reject(new Error(said)));
     const full = await ofEngine();
     for (const [error, message] of [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { openInput } from '../../src/activities/files/transform-input.ts';
 import type { FileBytes } from '../../src/adapters/file-bytes.ts';
 import { createDuckdbTables } from '../../src/adapters/tables-duckdb.ts';
@@ -64,5 +64,19 @@ describe('the text of a file', () => {
     cancelAt = 1_000;
     await assert.rejects(read(open(1e9)), /stop/);
     assert.ok(last < packed.length / 2, `read ${last} of ${packed.length} bytes`);
+  });
+
+  it('that is packed and damaged, or ends too early, is at fault itself', async () => {
+    const text = Buffer.from(Array.from({ length: 4_000 }, (_, index) => `${index},${index * 7_919}\n`).join(''));
+    const packed = gzipSync(text);
+    const damaged = Buffer.from(packed);
+    damaged.fill(0xff, packed.length / 2, packed.length / 2 + 64);
+    for (const bytes of [damaged, packed.subarray(0, -20), zstdCompressSync(text).subarray(0, -20)]) {
+      const whole = async (): Promise<Buffer> => {
+        const { open } = await openInput({ tables }, fileOf(bytes), { encoding: undefined, signal });
+        return read(open(0));
+      };
+      await assert.rejects(whole, { name: 'TableError', message: /damaged, or ends too early/ });
+    }
   });
 });

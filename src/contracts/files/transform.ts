@@ -58,7 +58,7 @@ export const FileTransformInput = z.strictObject({
     .meta({
       description:
         'Names and types of the columns: of csv and tsv all, in their order; of jsonl those that are wanted. Without it the types are found ' +
-        'out from the first 20,480 records; values that don’t fit later are rejected.',
+        'out from the first 20,480 records, of 8 MiB at most; values that don’t fit later are rejected.',
     }),
   to: z
     .strictObject({
@@ -91,7 +91,7 @@ export const FileTransformResult = z.object({
   rejected: z.int().meta({ description: 'Records of the old file that are not in it.' }),
   rejectsFileId: z.uuid().optional().meta({
     description:
-      'JSON lines with `line`, `column`, `code` and `message` of each fault, and the beginning of its record; absent when there is none.',
+      'JSON lines with `line`, `column`, `code` and `message` of each fault and, of csv and tsv, the beginning of its record; absent when there is none.',
   }),
   profileFileId: z.uuid().optional(),
   profilePageFileId: z.uuid().optional(),

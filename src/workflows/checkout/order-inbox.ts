@@ -34,9 +34,12 @@ export interface OrderInbox {
   captureAsked: { readonly amount?: number; readonly actor?: string } | undefined;
 }
 
-/** Sets the handlers of an order’s signals. Each only notes what was asked, so the same signal twice is one; a refund is work of its own. */
-export function createOrderInbox(ref: OperationRef): OrderInbox {
-  const inbox: OrderInbox = { isNews: false, isReadAsked: false, isApproved: false, isVoidAsked: false, captureAsked: undefined };
+/**
+ * Sets the handlers of an order’s signals. Each only notes what was asked, so the same signal twice is one; a refund is work of its own.
+ * @param left what the run before had not acted on
+ */
+export function createOrderInbox(ref: OperationRef, left: Partial<OrderInbox> = {}): OrderInbox {
+  const inbox: OrderInbox = { isNews: false, isReadAsked: false, isApproved: false, isVoidAsked: false, captureAsked: undefined, ...left };
   const now = (): RunRef => ({ ...ref, runId: workflowInfo().runId, nowMs: Date.now() });
   const news = (): void => {
     inbox.isNews = true;

@@ -1,9 +1,9 @@
-import { CancellationScope, continueAsNew, isCancellation, TemporalFailure } from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, continueAsNew, isCancellation, TemporalFailure } from '@temporalio/workflow';
 import type { OrderView } from '../../contracts/pure/checkout.ts';
 import type { OperationRef, Outcome } from '../../contracts/pure/operations.ts';
 import { describeFailure, isCutShort, runOperation } from '../lib/operation.ts';
-import { createOrderInbox } from './order-inbox.ts';
 import { isRunFull } from '../lib/run-length.ts';
+import { createOrderInbox, type OrderInbox } from './order-inbox.ts';
 import { awaitNews, findUntilMs, type OrderWork } from './order-waiting.ts';
 import { core, FOREVER_MS, outside, READ_AFTER_MS } from './steps.ts';
 
@@ -13,7 +13,11 @@ const CAPTURE_MARGIN_MS = 3_600_000; // 1 h
 const KEEP_STOCK_MS = 30 * 86_400_000; // 30 days
 
 /** As often as an outside party is tried that can't be reached. */
-const MAX_HAND_OVER_PAUSE_MS = 30_000; // 30 s
+/** Who ships may be away for days, and a history must not grow too long by that; `reconcile` tries at once. */
+const MAX_HAND_OVER_PAUSE_MS = 10 * 60_000; // 10 min
+/** Undoing waits for a bank for up to two weeks: as long as usual between readings for the first hour, and then longer. */
+const FIRST_ROUNDS = 15;
+const LATER_PAUSE_MS = 30 * 60_000; // 30 min
 
 /** Why an order comes to nothing, or to nobody knows what. */
 interface Ending {
@@ -40,8 +44,8 @@ class OrderEnd extends Error {
  * The payment is read at the provider after 5, 20 and 60 s and then every 5 min, so that the order ends right without any word from
  * there. What ends it early undoes in the order of money, stock, cart: what can't be undone stays open and is listed as stuck.
  */
-export async function order(ref: OperationRef) {
-  const inbox = createOrderInbox(ref);
+export async function order(ref: OperationRef, left?: OrderInbox) {
+  const inbox = createOrderInbox(ref, left);
   return runOperation<OrderView>(ref, {
     open: core.openOrder,
     run: (first, control) => sell(first, { control, inbox }, ref),
@@ -82,10 +86,16 @@ async function takePayment(first: OrderView, work: OrderWork, ref: OperationRef)
   while (view.capturedAmount === 0) {
     await control.checkpoint();
     if (work.inbox.isVoidAsked) throw new OrderEnd(voided());
-    if (isRunFull()) await continueAsNew<(next: OperationRef) => Promise<unknown>>(ref);
+    if (isRunFull()) await goOn(ref, work.inbox);
     view = await step(view, work);
   }
   return view;
+}
+
+/** In another run, which knows what was asked of this one. */
+async function goOn(ref: OperationRef, inbox: OrderInbox): Promise<void> {
+  await condition(allHandlersFinished);
+  await continueAsNew<typeof order>(ref, { ...inbox });
 }
 
 /** What comes next for a payment that stands so. */
@@ -191,7 +201,7 @@ async function fulfil({ control, inbox }: OrderWork): Promise<string> {
 }
 
 function handOverAgainMs(round: number): number {
-  return Math.min(MAX_HAND_OVER_PAUSE_MS, 500 * 2 ** Math.min(round, 10));
+  return Math.min(MAX_HAND_OVER_PAUSE_MS, 500 * 2 ** Math.min(round, 11));
 }
 
 /** Money back, pieces back, cart open. Tried until it is done; what needs a person is listed. */
@@ -242,7 +252,8 @@ async function giveBack(first: OrderView, { control, inbox }: OrderWork): Promis
 }
 
 function pause(control: OrderWork['control'], { phase, round }: { readonly phase: string; readonly round: number }): Promise<void> {
-  return control.wait({ durationMs: READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, phase });
+  const durationMs = round < FIRST_ROUNDS ? (READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0) : LATER_PAUSE_MS;
+  return control.wait({ durationMs, phase });
 }
 
 function missing(): Ending {
