@@ -59,7 +59,7 @@ describe('reserved money', () => {
     assert.equal(order.capturedAmount, 1000);
     const receipt = await shop.core().deps.store.operations.get(shop.tenant().id, order.receiptId ?? '');
     const { text = '' } = (receipt ?? assert.fail('there is no receipt')).input as unknown as EmailContent; // as the e-mail feature keeps it
-    assert.match(text, /is paid,\s+€10\.00 of it/);
+    assert.match(text, /is\s+paid,\s+€10\.00\s+of\s+it/);
     assert.match(text, /Total\s+€19\.90/);
     assert.match(text, /Not charged\s+€9\.90/);
     assert.match(text, /Paid\s+€10\.00/);
