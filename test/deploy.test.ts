@@ -90,6 +90,18 @@ describe('the compose file', () => {
     }
   });
 
+  it('passes on all that an account of Stripe needs', () => {
+    const account = {
+      ...{ STRIPE_API_KEY: 'sk_test_abc', STRIPE_PUBLISHABLE_KEY: 'pk_test_abc', STRIPE_WEBHOOK_SECRETS: 'whsec_abc' },
+      ...{ PAYMENT_RETURN_URL: 'https://shop.example/paid', CART_RECOVERY_URL: 'https://shop.example/cart' },
+    };
+    for (const [name] of ours) {
+      const environment = environmentOf(name);
+      const passed = Object.entries(account).filter(([setting]) => setting in environment);
+      assert.ok(loadConfig({ ...environment, ...Object.fromEntries(passed) }).payments, name);
+    }
+  });
+
   it('runs every queue in some process', () => {
     const served = ours.flatMap(([, { command }]) => chooseQueues(command?.slice(2) ?? []));
     assert.deepEqual(served.toSorted(), [...chooseQueues([], FEATURES), ...workQueues(FEATURES)].toSorted());

@@ -3,7 +3,7 @@ import type { OrderView } from '../../contracts/pure/checkout.ts';
 import type { OperationControl } from '../lib/operation.ts';
 import { isRunFull } from '../lib/run-length.ts';
 import type { OrderInbox } from './order-inbox.ts';
-import { core, FOREVER_MS, outside, READ_AFTER_MS } from './steps.ts';
+import { core, FOREVER_MS, outside, readAfterMs } from './steps.ts';
 
 /** So long it is asked again for a payment that the provider says it does not have: settings may be wrong, and mended. */
 const GIVE_UP_MISSING_MS = 3 * 86_400_000; // 3 days
@@ -62,7 +62,7 @@ export async function awaitNews({ control, inbox }: OrderWork, request: NewsRequ
 
 async function readUntilChanged(control: OperationControl, known: OrderView): Promise<OrderView> {
   for (let round = 0; ; round += 1) {
-    await sleep(READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, { summary: 'read the payment' });
+    await sleep(readAfterMs(round), { summary: 'read the payment' });
     const view = await outside.readPayment({ run: control.run() });
     if (isOther(view, known) || isRunFull()) return view;
   }

@@ -5,14 +5,13 @@ import { describeFailure, isCutShort, runOperation } from '../lib/operation.ts';
 import { isRunFull } from '../lib/run-length.ts';
 import { createOrderInbox, type OrderInbox } from './order-inbox.ts';
 import { awaitNews, findUntilMs, type OrderWork } from './order-waiting.ts';
-import { core, FOREVER_MS, outside, READ_AFTER_MS } from './steps.ts';
+import { core, FOREVER_MS, outside, readAfterMs } from './steps.ts';
 
 /** Reserved money is given up on this long before its time is over. */
 const CAPTURE_MARGIN_MS = 3_600_000; // 1 h
 /** How long pieces are kept for a bank that takes its time, or a person; begun anew while it lasts. */
 const KEEP_STOCK_MS = 30 * 86_400_000; // 30 days
 
-/** As often as an outside party is tried that can't be reached. */
 /** Who ships may be away for days, and a history must not grow too long by that; `reconcile` tries at once. */
 const MAX_HAND_OVER_PAUSE_MS = 10 * 60_000; // 10 min
 /** Undoing waits for a bank for up to two weeks: as long as usual between readings for the first hour, and then longer. */
@@ -252,8 +251,7 @@ async function giveBack(first: OrderView, { control, inbox }: OrderWork): Promis
 }
 
 function pause(control: OrderWork['control'], { phase, round }: { readonly phase: string; readonly round: number }): Promise<void> {
-  const durationMs = round < FIRST_ROUNDS ? (READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0) : LATER_PAUSE_MS;
-  return control.wait({ durationMs, phase });
+  return control.wait({ durationMs: round < FIRST_ROUNDS ? readAfterMs(round) : LATER_PAUSE_MS, phase });
 }
 
 function missing(): Ending {

@@ -3,7 +3,7 @@ import type { RefundView } from '../../activities/checkout/refund.ts';
 import type { OperationRef, Outcome } from '../../contracts/pure/operations.ts';
 import { isCutShort, type OperationControl, runOperation } from '../lib/operation.ts';
 import { isRunFull } from '../lib/run-length.ts';
-import { core, outside, READ_AFTER_MS } from './steps.ts';
+import { core, outside, readAfterMs } from './steps.ts';
 
 /** Nobody has been able to say for so long what became of it. */
 const GIVE_UP_UNKNOWN_MS = 86_400_000; // 1 day
@@ -33,7 +33,7 @@ async function giveBack(control: OperationControl, ref: OperationRef): Promise<O
       if (Date.now() - unknownSinceMs >= GIVE_UP_UNKNOWN_MS) return UNKNOWN;
       // How long nothing was known is counted in one run: it is a day at most.
       if (unknownSinceMs === Infinity && isRunFull()) await continueAsNew<(next: OperationRef) => Promise<unknown>>(ref);
-      await control.wait({ durationMs: READ_AFTER_MS[Math.min(round, READ_AFTER_MS.length - 1)] ?? 0, phase: 'pending' });
+      await control.wait({ durationMs: readAfterMs(round), phase: 'pending' });
       view = await outside.readRefund({ run: control.run() });
     }
     return outcomeOf(view);

@@ -9,8 +9,13 @@ export const core = proxyLocalActivities<CheckoutActivities['core']>({ ...PROFIL
 /** Steps at the payment provider and at whoever ships. */
 export const outside = proxyActivities<CheckoutActivities['payments']>({ ...PROFILES.outside, taskQueue: TASK_QUEUES.payments });
 
-/** From one reading of a payment to the next while nothing is heard of it: after 5, 20 and 60 s, then every 5 min. The last repeats. */
-export const READ_AFTER_MS = [5_000, 15_000, 40_000, 5 * 60_000] as const;
+const READ_AFTER_MS = [5_000, 15_000, 40_000] as const;
+const READ_EVERY_MS = 5 * 60_000; // 5 min
+
+/** From one reading of a payment to the next while nothing is heard of it: after 5, 20 and 60 s, then every 5 min. Rounds count from 0. */
+export function readAfterMs(round: number): number {
+  return READ_AFTER_MS[round] ?? READ_EVERY_MS;
+}
 
 /** Until somebody says something; a timer needs an end. */
 export const FOREVER_MS = 365 * 86_400_000; // 1 year
