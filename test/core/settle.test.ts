@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { temporalCliPath } from '../../src/embedded/binaries.ts';
+import { MESSAGES } from '../../src/contracts/pure/messages.ts';
 import { useCore } from '../support/core-fixture.ts';
 import { eventually } from '../support/eventually.ts';
 import { selectRows } from '../support/rows.ts';
@@ -109,6 +110,9 @@ describe('what the temporal CLI does is found and told', () => {
     const { run_id: first } = await fixture.shows(row.id, 'held');
     await temporal('reset', '--workflow-id', row.workflow_id, '--type', 'FirstWorkflowTask', '--reason', 'a test');
     await runOf(row.id, (runId) => runId !== first);
+    // The row shows what the first run was at; only the second one knows whether it waits for the signal already.
+    const second = fixture.core().serving.temporal.client.workflow.getHandle(row.workflow_id);
+    await eventually(async () => (await second.query<{ readonly phase: string }>(MESSAGES.status)).phase === 'held');
     await temporal('signal', '--workflow-id', row.workflow_id, '--name', 'advance', '--input', '{}');
     await fixture.reaches(row.id, 'succeeded');
     assert.deepEqual(await toldOf(row.id), ['operation.run.changed']);
